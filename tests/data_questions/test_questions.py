@@ -5,10 +5,10 @@ import json
 
 import pytest
 
-from calibfast.data.questions import Question, read_questions
+from calibfast.data.questions import Question, describe_skipped, read_questions
 from calibfast.errors import InputError
 
-OURS = {"id": "q1", "subject": "optics", "question": "Which?", "choices": ["x", "y", "y"], "answer": 2}
+OURS = {"id": "q1", "subject": "optics", "question": "Which?", "choices": ["x", "x", "y"], "answer": 2}
 
 
 def write(path, rows):
@@ -22,7 +22,7 @@ def write(path, rows):
 
 @pytest.mark.parametrize("name", ["q.jsonl", "q.jsonl.gz"])
 def test_our_own_form(tmp_path, name):
-    assert read_questions(write(tmp_path / name, [OURS])) == [Question("q1", "optics", "Which?", ("x", "y", "y"), 2)]
+    assert read_questions(write(tmp_path / name, [OURS])) == [Question("q1", "optics", "Which?", ("x", "x", "y"), 2)]
 
 
 def test_a_json_list(tmp_path):
@@ -106,6 +106,16 @@ def test_published_forms(tmp_path, name):
     assert (question.subject, question.choices, question.answer) == expected
 
 
+@pytest.mark.parametrize("count", range(3, 11))
+@pytest.mark.parametrize("labels", ["ABCDEFGHIJ", [str(number) for number in range(1, 11)]])
+def test_labels_and_numbers_of_options(tmp_path, labels, count):
+    choices = {"text": [f"text {label}" for label in labels[:count]], "label": list(labels[:count])}
+    rows = [{"question": "Q", "choices": choices, "answerKey": label} for label in labels[:count]]
+    questions = read_questions(write(tmp_path / "q.jsonl", rows))
+    assert [question.answer for question in questions] == list(range(count))
+    assert all(list(question.choices) == choices["text"] for question in questions)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -121,6 +131,11 @@ def test_published_forms(tmp_path, name):
             {"choices": {"text": ["x", "y"], "label": ["A", "B"]}, "answerKey": ""},
             "field 'answerKey': '' names no",
         ),
+        ({"choices": None}, "field 'choices': must be a list of texts"),
+        ({"choices": ["x", " ", "y"]}, "field 'choices': option 2 is empty"),
+        ({"choices": ["y", "x", " y "]}, "field 'choices': options 1 and 3 are the same, and both the right one"),
+        ({"options": ["a", "b"], "answer_index": None}, "field 'answer_index': None is no index"),
+        ({"opa": "a", "opb": "b", "opc": "c", "opd": None, "cop": 0}, "field 'opa..opd': must be a list of texts"),
         ({"question": " "}, "field 'question': must hold the text"),
         ({"question": None}, "field 'question': must hold the text"),
     ],
@@ -131,6 +146,44 @@ def test_bad_rows_name_file_line_and_field(tmp_path, change, message):
         read_questions(path)
     assert f"{path}, line 2, {message}" in str(caught.value)
     assert caught.value.row == 1
+
+
+def test_bad_rows_can_be_left_out_and_are_listed(tmp_path):
+    doubled, outside = OURS | {"choices": ["y", "x", "y"]}, OURS | {"answer": 9}
+    path = write(tmp_path / "q.jsonl", [doubled, OURS, 7, OURS, outside, OURS])
+    with pytest.raises(InputError, match=r"line 1, .* leave bad rows out \(--skip-bad-rows\)"):
+        read_questions(path)
+    skipped = []
+    assert len(read_questions(path, skipped=skipped)) == 3
+    assert [error.row for error in skipped] == [0, 2, 4]
+    assert describe_skipped(path, skipped).splitlines() == [
+        f"left out 3 rows of {path}:",
+        "  line 1, field 'choices': options 1 and 3 are the same, and both the right one",
+        "  line 3: a row is a JSON object with a question",
+        "  line 5, field 'answer': 9 is outside 0..2; give the right option's place, from 0",
+    ]
+    assert describe_skipped(path, skipped[:1]).startswith("left out 1 row of")
+    assert describe_skipped(path, skipped * 5).endswith("\n  and 5 more")
+
+    some = []
+    assert len(read_questions(path, 2, skipped=some)) == 2  # the limit counts questions
+    assert len(some) == 2
+    none = []
+    assert read_questions(write(tmp_path / "good.jsonl", [OURS]), skipped=none)
+    assert none == []
+
+
+def test_damage_is_no_bad_row(tmp_path):
+    path = tmp_path / "q.jsonl"
+    path.write_text(json.dumps(OURS) + "\n{broken\n")
+    with pytest.raises(InputError, match="line 2, column 2: not JSON"):
+        read_questions(path, skipped=[])
+    cut = write(tmp_path / "cut.jsonl.gz", [OURS] * 50)
+    cut.write_bytes(cut.read_bytes()[:-20])
+    with pytest.raises(InputError, match="cut-off gzip"):
+        read_questions(cut, skipped=[])
+    with pytest.raises(InputError, match=r"holds no questions; the first row: .* line 1: a row is"):
+        read_questions(write(tmp_path / "numbers.jsonl", [1, 2]), skipped=[])
 
 
 def test_not_json_and_not_objects(tmp_path):

@@ -12,10 +12,12 @@ from typing import IO, TYPE_CHECKING, Any
 from calibfast.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping
+    from collections.abc import Iterator, Mapping, Sequence
 
 MAX_CHOICES = 26
 """Options are named by the letters A to Z."""
+SHOWN_ROWS = 10
+"""Of the rows that are left out."""
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,8 @@ class Question:
         id: Its name in the file, or the file's name and the row where it has none.
         subject: What it is about, or None.
         question: The text of the question.
-        choices: The texts of the options, 2 to 26 of them. They may repeat.
+        choices: The texts of the options, 2 to 26 of them, none empty. Wrong ones may repeat: of the 4,183 rows of
+            MedMCQA's dev file 17 do so, and have one right answer all the same.
         answer: Index of the right option, from zero.
     """
 
@@ -37,7 +40,9 @@ class Question:
     answer: int
 
 
-def read_questions(path: str | Path, limit: int | None = None) -> list[Question]:
+def read_questions(
+    path: str | Path, limit: int | None = None, *, skipped: list[InputError] | None = None
+) -> list[Question]:
     """Read a question file.
 
     Each row is recognised by its own fields, so that files from different sources can be joined:
@@ -52,14 +57,17 @@ def read_questions(path: str | Path, limit: int | None = None) -> list[Question]
 
     Args:
         path: A `.jsonl` file (one JSON object a line) or a `.json` file (a list of objects); also with `.gz`.
-        limit: Read this many rows at most, at least 1. Default: all.
+        limit: Read this many questions at most, at least 1. Default: all.
+        skipped: Where it is given, rows that are no questions are left out, and their errors are put here; tell the
+            user by `describe_skipped`.
 
     Returns:
         The questions, in the file's order; at least one.
 
     Raises:
-        InputError: The file cannot be read, is damaged, or holds a row that is no question; the message names
-            file, line and field.
+        InputError: The file cannot be read, is damaged (a line that is no JSON counts as damage), or holds no
+            question; or a row is no question: its text or an option is missing, the answer is outside the options,
+            or another option is the right one word for word. The message names file, line and field.
     """
     path = Path(path)
     if limit is not None and limit < 1:
@@ -69,12 +77,33 @@ def read_questions(path: str | Path, limit: int | None = None) -> list[Question]
         raise InputError(f"{path}: a question file ends in .jsonl, .jsonl.gz, .json or .json.gz")
     questions = []
     for line, row in _rows(path, whole=suffixes[-1] == ".json"):
-        questions.append(_parse(row, path, line))
+        try:
+            questions.append(_parse(row, path, line))
+        except InputError as error:
+            if skipped is None:
+                raise InputError(
+                    f"{error}; correct the row, or leave bad rows out (--skip-bad-rows)", row=error.row
+                ) from None
+            skipped.append(error)
         if len(questions) == limit:
             break
     if not questions:
-        raise InputError(f"{path} holds no questions")
+        raise InputError(f"{path} holds no questions" + (f"; the first row: {skipped[0]}" if skipped else ""))
     return questions
+
+
+def describe_skipped(path: str | Path, skipped: Sequence[InputError]) -> str:
+    """The rows that `read_questions` left out: their number, and what is wrong with the first ten.
+
+    Args:
+        path: The file.
+        skipped: The errors, at least one.
+    """
+    noun = "row" if len(skipped) == 1 else "rows"
+    lines = [str(error).removeprefix(f"{path}, ") for error in skipped[:SHOWN_ROWS]]
+    if len(skipped) > SHOWN_ROWS:
+        lines.append(f"and {len(skipped) - SHOWN_ROWS} more")
+    return "\n  ".join([f"left out {len(skipped)} {noun} of {path}:", *lines])
 
 
 def _rows(path: Path, *, whole: bool) -> Iterator[tuple[int, Any]]:
@@ -128,13 +157,18 @@ def _parse(row: Any, path: Path, line: int) -> Question:
         raise fault(choices_field, "must be a list of texts, one for each option")
     if not 2 <= len(choices) <= MAX_CHOICES:
         raise fault(choices_field, f"{len(choices)} options; a question has 2 to {MAX_CHOICES}")
+    texts = [choice.strip() for choice in choices]
+    if not all(texts):
+        raise fault(choices_field, f"option {texts.index('') + 1} is empty")
     if isinstance(answer, bool) or not isinstance(answer, int):
         raise fault(answer_field, f"{answer!r} is no index; give the right option's place, from 0")
     if not 0 <= answer < len(choices):
+        raise fault(answer_field, f"{answer} is outside 0..{len(choices) - 1}; give the right option's place, from 0")
+    twin = next((i for i, text in enumerate(texts) if text == texts[answer] and i != answer), None)
+    if twin is not None:
         raise fault(
-            answer_field,
-            f"{answer} is outside 0..{len(choices) - 1}; give the right option's place, from 0, "
-            "and leave out rows whose answer is not published",
+            choices_field,
+            f"options {min(answer, twin) + 1} and {max(answer, twin) + 1} are the same, and both the right one",
         )
     identity = row.get("id", row.get("question_id"))
     subject = row.get("subject", row.get("subject_name", row.get("category")))

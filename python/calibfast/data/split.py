@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from typing import TYPE_CHECKING
 
+from calibfast.data.overlap import fingerprint
 from calibfast.errors import InputError
 
 if TYPE_CHECKING:
@@ -50,10 +51,10 @@ def split_questions(questions: Sequence[Question], share: float, seed: int) -> t
     Raises:
         InputError: There are too few different questions.
     """
-    wordings: dict[tuple[str, frozenset[str]], list[int]] = {}
+    copies_of: dict[str, list[int]] = {}
     for index, question in enumerate(questions):
-        wordings.setdefault((question.question, frozenset(question.choices)), []).append(index)
-    order = list(wordings.values())
+        copies_of.setdefault(fingerprint(question), []).append(index)
+    order = list(copies_of.values())
     random.Random(seed).shuffle(order)  # noqa: S311
     wanted = max(1, round(share * len(questions)))
     held_out: set[int] = set()
