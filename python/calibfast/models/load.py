@@ -2,18 +2,28 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
-from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
+from safetensors import SafetensorError
+from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GgufConfig
+from transformers.utils import logging
 
-from calibfast.errors import InputError
+from calibfast.errors import InputError, MissingExtraError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
+Quantize = Literal["none", "8bit", "4bit"]
+
+_LOADING_ERRORS = (OSError, ValueError, KeyError, ImportError, SafetensorError)
 
 
 def load_model(
@@ -21,24 +31,34 @@ def load_model(
     *,
     dtype: Dtype = "auto",
     device: str = "auto",
+    quantize: Quantize = "none",
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """Load a causal language model for scoring or training.
 
-    Code that comes with a model is never run.
+    Code that comes with a model is never run: neither its own Python files nor what pickled weights can hide, so that
+    weights are read from safetensors and GGUF files alone.
 
     Args:
         source: A folder as transformers saves it, a folder that holds one `.gguf` file, a `.gguf` file, or a hub id.
         dtype: The weights' type. `auto` is float32 on a CPU, and what the model was saved in elsewhere.
         device: `auto` (an accelerator where there is one), `cpu`, `cuda`, `cuda:1`, `mps`, ...
+        quantize: Pack the linear layers while loading, by bitsandbytes: `8bit` (LLM.int8, Dettmers et al. 2022) or
+            `4bit` (NF4, Dettmers et al. 2023). An adapter can be trained on a packed model.
 
     Returns:
-        The model in evaluation mode, and its tokenizer. GGUF weights are unpacked.
+        The model in evaluation mode, and its tokenizer. GGUF weights are unpacked. A loading bar is shown on stderr if
+        that is a terminal.
 
     Raises:
-        InputError: No model or tokenizer could be loaded from there.
+        InputError: No model or tokenizer could be loaded from there, or some of the model's weights are missing.
+        MissingExtraError: `quantize` without bitsandbytes.
     """
+    if quantize != "none" and find_spec("bitsandbytes") is None:
+        raise MissingExtraError(f"loading in {quantize}", "quantize")
     place = _device(device)
     name, gguf = _locate(source)
+    if gguf and quantize != "none":
+        raise InputError(f"{source}: GGUF weights are unpacked here; quantize the model's safetensors folder instead")
     options: dict[str, Any] = dict(gguf)
     if gguf:
         # Packed weights cannot be trained.
@@ -49,12 +69,40 @@ def load_model(
         options["dtype"] = torch.float32
     else:
         options["dtype"] = "auto"
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(name, **gguf)
-        model: PreTrainedModel = AutoModelForCausalLM.from_pretrained(name, **options)
-    except (OSError, ValueError, KeyError) as error:
-        raise InputError(f"{source}: no causal language model could be loaded: {_first_line(error)}") from error
-    model.to(place)  # type: ignore[arg-type]
+    if quantize != "none":
+        options["quantization_config"] = BitsAndBytesConfig(  # type: ignore[no-untyped-call]
+            load_in_8bit=quantize == "8bit",
+            load_in_4bit=quantize == "4bit",
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=torch.bfloat16 if options["dtype"] == "auto" else options["dtype"],
+        )
+        options["device_map"] = {"": place}
+    with _quiet():
+        try:
+            # An explicit False: without it, transformers asks on a terminal whether to run a model's code.
+            tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **gguf)
+        except _LOADING_ERRORS as error:
+            raise InputError(f"{source}: no tokenizer could be loaded: {_first_line(error)}") from error
+        try:
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                name,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,
+                **options,
+            )
+        except _LOADING_ERRORS as error:
+            raise InputError(f"{source}: no causal language model could be loaded: {_first_line(error)}") from error
+    model, loading = loaded
+    # Transformers would go on with random numbers in their place.
+    if wrong := sorted(loading["missing_keys"] | {name for name, *_ in loading["mismatched_keys"]}):
+        raise InputError(
+            f"{source}: {len(wrong)} weights are missing or not of the shape that its config says, such as {wrong[0]}; "
+            "fetch it again, or choose a model that was saved as a causal language model"
+        )
+    if quantize == "none":
+        model.to(place)
     return model, tokenizer
 
 
@@ -81,10 +129,45 @@ def _locate(source: str | Path) -> tuple[str, dict[str, str]]:
             if len(files) > 1:
                 raise InputError(f"{source} holds {len(files)} .gguf files; name one, such as {files[0]}")
             return str(path), {"gguf_file": files[0].name}
+        _check_folder(path)
         return str(path), {}
     if path.exists() or path.is_absolute() or str(source).startswith((".", "~")):
         raise InputError(f"{source}: no such folder; a model is a folder, a .gguf file or a hub id")
     return str(source), {}
+
+
+def _check_folder(path: Path) -> None:
+    """Say what is missing in a model's folder, as transformers would name files that need not be there."""
+    if not (path / "config.json").is_file():
+        if (path / "adapter_config.json").is_file():
+            raise InputError(
+                f"{path}: an adapter, not a model; name the model it was made for, and this as its adapter"
+            )
+        what = "only a tokenizer" if any(path.glob("tokenizer*")) else "no model"
+        raise InputError(f"{path} holds {what} (config.json is missing); save or download the model there, too")
+    if not any(path.glob("*.safetensors")):
+        pickled = next((file for pattern in ("*.bin", "*.pt", "*.pth") for file in sorted(path.glob(pattern))), None)
+        if pickled is not None:
+            raise InputError(
+                f"{path}: its weights are pickled ({pickled.name}), and pickle can run code; convert them, where you "
+                "trust them, with transformers: from_pretrained(folder).save_pretrained(another)"
+            )
+        raise InputError(f"{path} holds a config and no weights (*.safetensors); fetch the model again")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Loading bars on terminals only, and no tables of weights: those that matter are errors."""
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity_error()  # type: ignore[no-untyped-call]
+    if not sys.stderr.isatty():
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
 
 
 def _first_line(error: Exception) -> str:
