@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from metrics.registry import CASES, METRICS
 from reference import calibration as reference
+from reference import kernel
 
 import calibfast
 
@@ -75,7 +76,8 @@ def test_logits(data, bins):
         )
         cw_ece = reference.classwise_error(probs, labels, bins, mask=present)
         np.testing.assert_allclose(report.cw_ece, cw_ece, rtol=1e-9, atol=1e-12)
-    np.testing.assert_allclose(report.brier, reference.brier(probs, labels), rtol=1e-10)
+    # Near 1 a float64 probability is known to 1e-16, so squares of its distance to 1 to 1e-20.
+    np.testing.assert_allclose(report.brier, reference.brier(probs, labels), rtol=1e-10, atol=1e-20)
     gap = logits.astype(float) - logits.max(axis=1, keepdims=True).astype(float)
     exact = np.log(np.exp(gap).sum(axis=1)) - gap[np.arange(len(labels)), labels]
     np.testing.assert_allclose(report.nll, exact.mean(), rtol=1e-10, atol=1e-14)
@@ -103,6 +105,19 @@ def test_every_metric(name, form, dtype, weighted):
     np.testing.assert_allclose(ours, theirs, rtol=METRICS[name].rtol, atol=1e-14)
 
 
+@pytest.mark.parametrize("decimals", [1, 3, 17])
+@pytest.mark.parametrize("options", [False, True])
+def test_the_default_bandwidth_is_the_likeliest(decimals, options):
+    rng = np.random.default_rng(5)
+    p = rng.dirichlet([0.7] * 3, 300).round(decimals) if options else rng.beta(9, 1, 300).round(decimals)
+    p[:2] = np.eye(3)[:2] if options else [0, 1]
+    p = p / p.sum(axis=1, keepdims=True) if options else p
+    y = rng.integers(0, 2, 300)
+    bandwidths = [digit / 10**power for power in range(1, 6) for digit in (1, 2, 5)] + [1.0]
+    bandwidth = kernel.likeliest_bandwidth(p, sorted(bandwidths))
+    assert calibfast.kde_ece(p, y) == pytest.approx(calibfast.kde_ece(p, y, bandwidth=bandwidth), rel=1e-12)
+
+
 def test_bfloat16_equals_the_same_values_in_float32_at_its_own_edges():
     torch = pytest.importorskip("torch")
     p = torch.rand(3000, generator=torch.Generator().manual_seed(0)).bfloat16()
@@ -115,6 +130,9 @@ def test_bfloat16_equals_the_same_values_in_float32_at_its_own_edges():
     weights = torch.rand(3000).bfloat16()
     assert calibfast.ece(p, y, weights=weights) == calibfast.ece(p, y, weights=weights.float())
     assert calibfast.smece(p, y, weights=weights) == calibfast.smece(p.float(), y, weights=weights.float())
+    assert calibfast.ece(p, y.bfloat16()) == calibfast.ece(p, y)
+    with pytest.raises(calibfast.InputError, match=r"labels have type torch.bfloat16, expected integers"):
+        calibfast.ece(torch.rand(3000, 2).softmax(1), y.bfloat16())
 
 
 def test_bfloat16_logits_with_absent_options():

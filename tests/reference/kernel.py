@@ -30,22 +30,39 @@ def skce(p, y, estimator="quadratic", width=0.3, weights=None, block=2):
     return np.mean([(square.sum() - np.trace(square)) / (block * (block - 1)) for square in squares])
 
 
-def kde_ece(p, y, bandwidth=0.05, weights=None):
-    """Dirichlet densities by scipy at every pair of rows; a row of weight w is w rows, and does not see itself."""
+def log_densities(p, bandwidth, weights):
+    """(N, N) log of the weighted Dirichlet kernel of every row (column) at every row; no row sees itself."""
     from scipy.special import gammaln
 
-    p = np.asarray(p, float)
-    scalar = p.ndim == 1
-    if scalar:
-        p, y = np.stack([p, 1 - p], axis=1), np.where(np.asarray(y).astype(bool), 0, 1)
-    w = np.ones(len(p)) if weights is None else np.asarray(weights, float)
     alpha = p / bandwidth + 1
     log = (
         np.log(np.maximum(p, 1e-300)) @ (alpha - 1).T + (gammaln(alpha.sum(axis=1)) - gammaln(alpha).sum(axis=1))[None]
     )
     with np.errstate(divide="ignore"):
-        log = log + np.log(w[None, :] - np.eye(len(p)) * (w > 0))
+        return log + np.log(weights[None, :] - np.eye(len(p)) * (weights > 0))
+
+
+def kde_ece(p, y, bandwidth=0.05, weights=None):
+    """Densities at every pair of rows; a row of weight w is w rows, and does not see itself."""
+    p = np.asarray(p, float)
+    scalar = p.ndim == 1
+    if scalar:
+        p, y = np.stack([p, 1 - p], axis=1), np.where(np.asarray(y).astype(bool), 0, 1)
+    w = np.ones(len(p)) if weights is None else np.asarray(weights, float)
+    log = log_densities(p, bandwidth, w)
     density = np.exp(log - log.max(axis=1, keepdims=True))
     right = density @ np.eye(p.shape[1])[np.asarray(y)] / density.sum(axis=1, keepdims=True)
     error = np.average(np.abs(right - p).sum(axis=1), weights=w)
     return error / 2 if scalar else error
+
+
+def likeliest_bandwidth(p, bandwidths):
+    """Of the largest leave-one-out likelihood; a density below exp(-23) counts as that."""
+    p = np.stack([p, 1 - p], axis=1) if p.ndim == 1 else p
+    found = []
+    for bandwidth in bandwidths:
+        log = log_densities(p, bandwidth, np.ones(len(p)))
+        most = log.max(axis=1)
+        density = most + np.log(np.exp(log - most[:, None]).sum(axis=1))
+        found.append(np.maximum(density, -23).sum())
+    return bandwidths[int(np.argmax(found))]

@@ -95,22 +95,10 @@ impl DistinctOptions {
         })
     }
 
-    /// Bandwidth of a Dirichlet kernel by Scott's rule (1992): `N^(-2 / (d + 4))` of the rows' variance in d = K - 1
-    /// dimensions, over the variance `z_k (1 - z_k)` that the kernel has at bandwidth 1; in [1e-4, 1].
+    /// Up to so many entries, spread evenly over the sorted rows.
     #[must_use]
-    pub fn scott_bandwidth(&self) -> f64 {
-        let total = self.total();
-        let (mut variance, mut own) = (0.0, 0.0);
-        for k in 0..self.classes {
-            let mean = |of: &dyn Fn(f64) -> f64| {
-                self.column(k).iter().zip(&self.weights).map(|(p, w)| w * of(*p)).sum::<f64>() / total
-            };
-            let middle = mean(&|p| p);
-            variance += mean(&|p| (p - middle).powi(2));
-            own += mean(&|p| p * (1.0 - p));
-        }
-        let shrink = libm::pow(total, -2.0 / (self.classes as f64 + 3.0));
-        if own > 0.0 { (variance / own * shrink).clamp(1e-4, 1.0) } else { 1.0 }
+    pub fn spread(&self, most: usize) -> Vec<usize> {
+        spread(&self.weights, most)
     }
 }
 
@@ -122,8 +110,8 @@ impl Distinct {
     }
 }
 
-fn median_distance(weights: &[f64], distance: impl Fn(usize, usize) -> f64) -> f64 {
-    let picks = weights.len().min(PICKED);
+fn spread(weights: &[f64], most: usize) -> Vec<usize> {
+    let picks = weights.len().min(most);
     let step = weights.iter().sum::<f64>() / picks as f64;
     let (mut picked, mut reached) = (Vec::with_capacity(picks), 0.0);
     for (i, weight) in weights.iter().enumerate() {
@@ -132,6 +120,11 @@ fn median_distance(weights: &[f64], distance: impl Fn(usize, usize) -> f64) -> f
             picked.push(i);
         }
     }
+    picked
+}
+
+fn median_distance(weights: &[f64], distance: impl Fn(usize, usize) -> f64) -> f64 {
+    let picked = spread(weights, PICKED);
     let pairs = picked.iter().enumerate().flat_map(|(a, &i)| picked[..a].iter().map(move |&j| (i, j)));
     let mut distances: Vec<f64> = pairs.map(|(i, j)| distance(i, j)).collect();
     if distances.is_empty() {

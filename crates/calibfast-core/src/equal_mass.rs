@@ -4,8 +4,10 @@
 //! the right, as equal-width ones are. Ties are never split, so a bin may hold more than its share and the next ones
 //! less, or nothing; the order of rows does not matter.
 
+use std::ops::Range;
+
 use crate::bins::Total;
-use crate::distinct::Distinct;
+use crate::distinct::{Distinct, Tie};
 use crate::metrics::Norm;
 
 /// The bins that hold something, rising. `count` is not filled in: weights are all that is known of ties.
@@ -31,15 +33,62 @@ pub fn equal_mass(rows: &Distinct, bins: usize) -> Vec<Total> {
 /// calibration error on them and their number.
 #[must_use]
 pub fn sweep(rows: &Distinct, norm: Norm) -> (f64, usize) {
-    let rises = |bins: &[Total]| bins.is_sorted_by(|a, b| a.hits * b.weight <= b.hits * a.weight);
-    let mut best = equal_mass(rows, 1);
     // More bins than distinct values split nothing further.
-    for count in 2..=rows.len() {
-        let bins = equal_mass(rows, count);
-        if !rises(&bins) {
-            break;
-        }
-        best = bins;
-    }
+    let count = Reached::new(rows).first_fall(rows.len()).map_or(rows.len(), |count| count - 1);
+    let best = equal_mass(rows, count);
     (norm.of(&best, rows.total()), best.len())
+}
+
+/// What the rows before each tie weigh: sums over a bin are differences, so a number of bins costs no pass over rows.
+struct Reached {
+    weight: Vec<f64>,
+    hits: Vec<f64>,
+    /// Apart from the hits, so that bins of one kind have exactly nothing of the other.
+    misses: Vec<f64>,
+    /// From the first tie with a hit to the last with a miss; accuracies before are 0 and after it 1, and never fall.
+    mixed: Range<usize>,
+}
+
+impl Reached {
+    fn new(rows: &Distinct) -> Self {
+        let sums = |of: &dyn Fn(Tie) -> f64| -> Vec<f64> {
+            let running = rows.ties().scan(0.0, |sum, tie| {
+                *sum += of(tie);
+                Some(*sum)
+            });
+            std::iter::once(0.0).chain(running).collect()
+        };
+        let first_hit = rows.ties().position(|tie| tie.hits > 0.0).unwrap_or(rows.len());
+        let last_miss = rows.ties().rposition(|tie| tie.hits < tie.weight).map_or(0, |at| at + 1);
+        Self {
+            weight: sums(&|tie| tie.weight),
+            hits: sums(&|tie| tie.hits),
+            misses: sums(&|tie| tie.weight - tie.hits),
+            mixed: first_hit..last_miss,
+        }
+    }
+
+    /// The smallest number of bins whose accuracies fall somewhere, up to `most`.
+    fn first_fall(&self, most: usize) -> Option<usize> {
+        (2..=most).find(|&bins| self.mixed.len() > 1 && self.falls(bins))
+    }
+
+    fn falls(&self, bins: usize) -> bool {
+        let begins = &self.weight[..self.weight.len() - 1];
+        let total = self.weight[begins.len()];
+        let bin = |before: f64| (before * bins as f64 / total).floor();
+        let first = bin(begins[self.mixed.start]);
+        let mut start = begins.partition_point(|&before| bin(before) < first);
+        let (mut hits_before, mut misses_before) = (0.0, 1.0);
+        while start < self.mixed.end {
+            let here = bin(begins[start]);
+            let end = start + begins[start..].partition_point(|&before| bin(before) <= here);
+            let (hits, misses) = (self.hits[end] - self.hits[start], self.misses[end] - self.misses[start]);
+            if hits_before * misses > hits * misses_before {
+                return true;
+            }
+            (hits_before, misses_before, start) = (hits, misses, end);
+        }
+        false
+    }
 }

@@ -9,6 +9,7 @@
 //! `(pi k h)^2 / 8`: an error of smECE below `h^2 / (8 s^2) E|y - p|`, 5e-6 of it at `s = .01`.
 
 use std::f64::consts::PI;
+use std::sync::LazyLock;
 
 use crate::distinct::Distinct;
 
@@ -17,6 +18,10 @@ const GRID: usize = 1 << 14;
 const SMALLEST: f64 = 1e-12;
 /// Narrowest kernel: four steps of the grid. A smaller smECE is given as this.
 const NARROWEST: f64 = 4.0 / GRID as f64;
+
+/// `cos(pi i / GRID)` for i up to `2 GRID`.
+static COSINES: LazyLock<Vec<f64>> =
+    LazyLock::new(|| (0..2 * GRID).map(|i| libm::cos(PI * i as f64 / GRID as f64)).collect());
 
 /// smECE, in [0, 1].
 #[must_use]
@@ -65,11 +70,10 @@ pub fn smece_at(rows: &Distinct, bandwidth: f64) -> f64 {
     Spectrum::new(rows).smoothed_error(bandwidth.max(NARROWEST))
 }
 
-/// Residuals on the grid, and the cosines of its points.
+/// Residuals on the grid.
 struct Spectrum {
-    residuals: Vec<f64>,
-    /// `cos(pi i / GRID)` for i up to `2 GRID`.
-    cosines: Vec<f64>,
+    /// Points of the grid that have a residual, with it.
+    residuals: Vec<(usize, f64)>,
     /// Sums of residuals with the modes, as far as they were asked for.
     modes: std::cell::RefCell<Vec<f64>>,
 }
@@ -86,15 +90,15 @@ impl Spectrum {
             residuals[left] += residual * (1.0 - share);
             residuals[left + 1] += residual * share;
         }
-        let cosines = (0..2 * GRID).map(|i| libm::cos(PI * i as f64 / GRID as f64)).collect();
-        Self { residuals, cosines, modes: Vec::new().into() }
+        let residuals = residuals.into_iter().enumerate().filter(|&(_, residual)| residual != 0.0).collect();
+        Self { residuals, modes: Vec::new().into() }
     }
 
     /// Sum of residuals with the first `count` modes.
     fn modes(&self, count: usize) -> std::cell::Ref<'_, [f64]> {
         let known = self.modes.borrow().len();
         let new = (known..count).map(|k| {
-            let products = self.residuals.iter().enumerate().map(|(i, r)| r * self.cosines[i * k % (2 * GRID)]);
+            let products = self.residuals.iter().map(|&(i, r)| r * COSINES[i * k % (2 * GRID)]);
             products.sum::<f64>()
         });
         let new: Vec<f64> = new.collect();
@@ -119,7 +123,7 @@ impl Spectrum {
         let points = ((16.0 / bandwidth) as usize).clamp(64, GRID).next_power_of_two();
         let step = GRID / points;
         let smoothed = |i: usize| -> f64 {
-            shrunk.iter().enumerate().map(|(k, mode)| mode * self.cosines[i * step * k % (2 * GRID)]).sum()
+            shrunk.iter().enumerate().map(|(k, mode)| mode * COSINES[i * step * k % (2 * GRID)]).sum()
         };
         let (mut sum, mut reached, mut before) = (0.0, 0.0, smoothed(0));
         for i in 1..=points {

@@ -11,6 +11,8 @@ use crate::door::{detached, detached_stretches};
 
 /// Multiplications between two looks at the signals: a second or less.
 const STRETCH: usize = 1 << 28;
+/// Rows that a bandwidth is judged by.
+const JUDGED: usize = 500;
 
 /// Distinct rows of option probabilities with labels.
 #[pyclass(name = "DistinctOptions", module = "calibfast._core", frozen)]
@@ -41,8 +43,12 @@ impl PyDistinctOptions {
         py.detach(|| self.0.median_distance())
     }
 
-    fn scott_bandwidth(&self, py: Python<'_>) -> f64 {
-        py.detach(|| self.0.scott_bandwidth())
+    /// Sum of the log densities of all others, up to a constant, at up to 500 rows that are spread evenly.
+    #[pyo3(signature = (bandwidth, *, threads = None))]
+    fn kde_likelihood(&self, py: Python<'_>, bandwidth: f64, threads: Option<NonZero<usize>>) -> PyResult<f64> {
+        let kde = py.detach(|| Kde::new(&self.0, bandwidth));
+        let at = self.0.spread(JUDGED);
+        self.sum(py, at.len(), threads, |units, threads| kde.log_densities(&at[units], threads))
     }
 
     /// Sum over all pairs of rows, and of every row with itself.

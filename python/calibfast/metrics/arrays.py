@@ -103,6 +103,11 @@ def to_floats(data: ArrayLike, name: str) -> NDArray[Any]:
     return array if array.dtype.kind == "f" or is_bfloat16(data) else array.astype(np.float64)
 
 
+def widened(values: NDArray[Any]) -> NDArray[Any]:
+    """Predictions as a type that NumPy computes with: bfloat16, which it lacks, as float32."""
+    return (values.astype(np.uint32) << 16).view(np.float32) if values.dtype == np.uint16 else values
+
+
 def to_options(
     p: ArrayLike, *, logits: bool, mask: ArrayLike | None
 ) -> tuple[NDArray[Any], Form, NDArray[np.bool_] | None]:
@@ -143,6 +148,8 @@ def to_predictions(
         return p
     values = to_floats(p, "predictions")
     labels = to_numpy(y, "correct" if values.ndim == 1 else "labels")
+    if is_bfloat16(y):
+        labels = widened(labels)
     form: Form
     if values.ndim == 1:
         if logits or mask is not None:
@@ -151,15 +158,16 @@ def to_predictions(
         values = values[:, np.newaxis]
     elif values.ndim == 2:
         values, form, present = to_options(p, logits=logits, mask=mask)
-        if labels.dtype.kind == "f" or is_bfloat16(y):
-            raise InputError(f"labels have type {labels.dtype}, expected integers in [0, {values.shape[1]})")
+        if labels.dtype.kind == "f":
+            given = getattr(y, "dtype", labels.dtype)
+            raise InputError(f"labels have type {given}, expected integers in [0, {values.shape[1]})")
     else:
         raise InputError(f"predictions have shape {values.shape}, expected (N,) confidences or (N, K) options")
     if labels.ndim != 1:
         raise InputError(f"labels have shape {labels.shape}, expected (N,): one label, or one 0 or 1, for each row")
     row_weights = None if weights is None else to_floats(weights, "weights")
     if row_weights is not None and is_bfloat16(weights):
-        row_weights = (row_weights.astype(np.uint32) << 16).view(np.float32)
+        row_weights = widened(row_weights)
     if row_weights is not None and row_weights.ndim != 1:
         raise InputError(f"weights have shape {row_weights.shape}, expected (N,)")
     return Predictions(values, labels, form, present, row_weights)

@@ -16,8 +16,9 @@ import numpy as np
 from calibfast import _core
 from calibfast.errors import CalibfastWarning, InputError
 from calibfast.metrics.accumulator import to_bins
+from calibfast.metrics.arrays import widened
 from calibfast.metrics.hybrid_resampling import BinCounts, invert
-from calibfast.metrics.residual_cells import Residuals, cell_of, class_residuals, normal_cells, widened
+from calibfast.metrics.residual_cells import Residuals, cell_of, class_residuals, normal_cells
 from calibfast.metrics.row_draws import RowDraws
 from calibfast.metrics.rows import Rows, read_rows
 from calibfast.metrics.score_intervals import normal_quantile, skew_corrected, wilson

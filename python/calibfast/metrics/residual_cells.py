@@ -10,6 +10,7 @@ import numpy as np
 
 from calibfast import _core
 from calibfast.errors import InputError
+from calibfast.metrics.arrays import widened
 from calibfast.metrics.hybrid_resampling import NormalCells
 
 if TYPE_CHECKING:
@@ -106,11 +107,6 @@ def normal_draws(covariance: Floats, replicates: int, seed: int) -> Floats:
     value, vector = np.linalg.eigh(covariance)
     draws = np.random.default_rng(seed).standard_normal((replicates, len(value)))
     return np.asarray((draws * np.sqrt(np.maximum(value, 0))) @ vector.T)
-
-
-def widened(values: NDArray[Any]) -> NDArray[Any]:
-    """Predictions as a type that NumPy computes with: bfloat16, which it lacks, as float32."""
-    return (values.astype(np.uint32) << 16).view(np.float32) if values.dtype == np.uint16 else values
 
 
 def cell_of(values: NDArray[Any], bins: int | list[float]) -> tuple[NDArray[np.int64], int]:
