@@ -35,3 +35,8 @@ class MissingExtraError(CalibfastError, ImportError):
     def __init__(self, feature: str, extra: str) -> None:
         super().__init__(f"{feature} needs the extra '{extra}': pip install 'calibfast[{extra}]'")
         self.extra = extra
+
+
+def first_line(error: Exception) -> str:
+    """What another library says of its error, short enough to stand in one of ours."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

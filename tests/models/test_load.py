@@ -12,7 +12,6 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from transformers.utils import logging
 
 from calibfast.errors import InputError, MissingExtraError
-from calibfast.models.adapter import add_lora, load_adapter
 from calibfast.models.extra import require_train_extra
 from calibfast.models.load import load_model
 
@@ -35,30 +34,9 @@ def test_dtype(tiny_folder):
     assert load_model(tiny_folder, dtype="bfloat16", device="cpu")[0].dtype == torch.bfloat16
 
 
-def adapt(model, folder):
-    adapted = add_lora(model, r=2, alpha=4)
-    torch.manual_seed(1)
-    for parameter in adapted.parameters():
-        if parameter.requires_grad:
-            torch.nn.init.normal_(parameter)
-    adapted.save_pretrained(folder, save_embedding_layers=False)
-    return adapted.eval()
-
-
-def test_an_adapter_comes_back(tiny_folder, tmp_path):
-    adapted = adapt(make_model(len(make_tokenizer())), tmp_path)
-    loaded = load_adapter(load_model(tiny_folder, device="cpu")[0], tmp_path)
-    assert not loaded.training
-    row = torch.tensor([[1, 40, 41]])
-    with torch.no_grad():
-        assert torch.equal(loaded(row).logits, adapted(row).logits)
-
-
 def test_what_cannot_be_loaded(tiny_folder, tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         load_model(tmp_path / "absent")
-    with pytest.raises(InputError, match="no adapter there"):
-        load_adapter(load_model(tiny_folder, device="cpu")[0], tmp_path)
     with pytest.raises(InputError, match="no such file"):
         load_model(tmp_path / "absent.gguf")
     with pytest.raises(InputError, match="device 'quantum'"):
@@ -89,7 +67,7 @@ def test_a_folder_that_is_not_whole(tiny_folder, tmp_path, names, message):
 
 
 def test_an_adapter_is_no_model(tmp_path):
-    adapt(make_model(50), tmp_path)
+    (tmp_path / "adapter_config.json").touch()
     with pytest.raises(InputError, match="an adapter, not a model"):
         load_model(tmp_path)
 
@@ -152,25 +130,9 @@ def test_packing(tmp_path, quantize):
     with torch.no_grad():
         packed, whole = model(row).logits, wide(row).logits
     assert 0.9 < torch.corrcoef(torch.stack([packed.flatten(), whole.flatten()]))[0, 1] < 0.99999
-    adapted = adapt(model, tmp_path / "adapter")
-    loaded = load_adapter(load_model(tmp_path / "wide", device="cpu", quantize=quantize)[0], tmp_path / "adapter")
-    with torch.no_grad():
-        # Its 4-bit kernel for CPUs rounds as it likes.
-        torch.testing.assert_close(loaded(row).logits, adapted(row).logits, atol=0.01, rtol=0)
     (tmp_path / "model.gguf").touch()
     with pytest.raises(InputError, match="GGUF weights are unpacked"):
         load_model(tmp_path, quantize=quantize)
-
-
-def test_an_adapter_of_another_model(tiny_folder, tmp_path):
-    from transformers import LlamaConfig, LlamaForCausalLM
-
-    other = LlamaForCausalLM(
-        LlamaConfig(vocab_size=50, hidden_size=16, intermediate_size=16, num_hidden_layers=1, num_attention_heads=2)
-    )
-    adapt(other, tmp_path)
-    with pytest.raises(InputError, match="does not fit this model"):
-        load_adapter(load_model(tiny_folder, device="cpu")[0], tmp_path)
 
 
 def test_a_missing_library_names_the_extra(monkeypatch):
@@ -178,10 +140,3 @@ def test_a_missing_library_names_the_extra(monkeypatch):
     monkeypatch.setitem(sys.modules, "peft", None)
     with pytest.raises(MissingExtraError, match=r"calibfast train needs the extra 'train': pip install"):
         require_train_extra("calibfast train")
-
-
-def test_lora_leaves_the_output_layer_and_the_weights_alone():
-    adapted = add_lora(make_model(50), r=2, alpha=4)
-    trained = [name for name, parameter in adapted.named_parameters() if parameter.requires_grad]
-    assert len(trained) == 2 * 2 * 7  # A and B, on seven projections of two layers
-    assert all("lora_" in name and "lm_head" not in name for name in trained)

@@ -13,7 +13,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, BitsAndBytesConfig, GgufConfig
 from transformers.utils import logging
 
-from calibfast.errors import InputError, MissingExtraError
+from calibfast.errors import InputError, MissingExtraError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -82,7 +82,7 @@ def load_model(
             # An explicit False: without it, transformers asks on a terminal whether to run a model's code.
             tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **gguf)
         except _LOADING_ERRORS as error:
-            raise InputError(f"{source}: no tokenizer could be loaded: {_first_line(error)}") from error
+            raise InputError(f"{source}: no tokenizer could be loaded: {first_line(error)}") from error
         try:
             loaded: Any = AutoModelForCausalLM.from_pretrained(
                 name,
@@ -93,7 +93,7 @@ def load_model(
                 **options,
             )
         except _LOADING_ERRORS as error:
-            raise InputError(f"{source}: no causal language model could be loaded: {_first_line(error)}") from error
+            raise InputError(f"{source}: no causal language model could be loaded: {first_line(error)}") from error
     model, loading = loaded
     # Transformers would go on with random numbers in their place.
     if wrong := sorted(loading["missing_keys"] | {name for name, *_ in loading["mismatched_keys"]}):
@@ -111,7 +111,7 @@ def _device(device: str) -> torch.device:
         try:
             return torch.device(device)
         except RuntimeError as error:
-            raise InputError(f"device '{device}': {_first_line(error)}") from error
+            raise InputError(f"device '{device}': {first_line(error)}") from error
     accelerator = torch.accelerator.current_accelerator(check_available=True)
     return torch.device("cpu") if accelerator is None else accelerator
 
@@ -168,7 +168,3 @@ def _quiet() -> Iterator[None]:
         logging.set_verbosity(verbosity)
         if bars:
             logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
