@@ -15,7 +15,7 @@ from calibfast.cli.train import Dtype
 from calibfast.models.extra import require_train_extra
 
 if TYPE_CHECKING:
-    from calibfast.evaluation.letter import OptionScores
+    from calibfast.evaluation.options import OptionScores
     from calibfast.metrics.report import Report
 
 
@@ -56,7 +56,7 @@ def evaluate(
     """
     require_train_extra("calibfast evaluate")
     from calibfast.data.questions import read_questions
-    from calibfast.evaluation.letter import check_predictions_path, score_letters
+    from calibfast.evaluation.options import check_predictions_path, score_options
     from calibfast.models.adapter import load_adapter
     from calibfast.models.load import load_model
 
@@ -64,7 +64,7 @@ def evaluate(
     check_predictions_path(output)
     base, tokenizer = load_model(model, dtype=dtype.value, device=device)
     scorer = base if adapter is None else load_adapter(base, adapter)
-    scores = score_letters(scorer, tokenizer, questions, batch_size=batch_size)
+    scores = score_options(scorer, tokenizer, questions, batch_size=batch_size)
     scores.save(output)
     write(_render(scores, scores.report(bins), format))
 
@@ -72,6 +72,7 @@ def evaluate(
 def _render(scores: OptionScores, report: Report, format: Format) -> str:  # noqa: A002
     from calibfast.report import render
 
+    assert scores.letter_mass is not None
     mass = float(scores.letter_mass.mean())
     text = render(report, format.value)
     if format is Format.json:

@@ -109,6 +109,7 @@ def train(
         lambda_=lambda_,
         estep_data=estep_data.value,
         held_out=held_out,
+        limit=limit,
         seed=seed,
     )
     require_train_extra("calibfast train")
@@ -119,7 +120,6 @@ def train(
         model=model,
         data=data,
         output=output,
-        limit=limit,
         overwrite=overwrite,
         dtype=dtype.value,
         device=device,

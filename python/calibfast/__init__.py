@@ -11,8 +11,8 @@ import warnings
 
 from calibfast import _core
 from calibfast._core import __version__
+from calibfast.e_step import EStep, estep
 from calibfast.errors import CalibfastError, CalibfastWarning, InputError, MissingExtraError, StateError
-from calibfast.estep import EStep, e_step
 from calibfast.metrics import (
     Bin,
     CalibrationError,
@@ -89,11 +89,11 @@ __all__ = [
     "corp",
     "cox",
     "debiased_rmsce",
-    "e_step",
     "ecce",
     "ecce_test",
     "ece",
     "equal_mass_ece",
+    "estep",
     "evaluate",
     "group_errors",
     "hosmer_lemeshow",

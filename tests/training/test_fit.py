@@ -10,7 +10,7 @@ from tiny import make_model, make_questions, make_tokenizer
 import calibfast
 from calibfast.data.questions import Question
 from calibfast.errors import InputError
-from calibfast.evaluation.letter import score_letters
+from calibfast.evaluation.options import score_options
 from calibfast.training.config import TrainingConfig
 from calibfast.training.fit import fit
 from calibfast.training.trainer import CalibrationTrainer
@@ -49,7 +49,7 @@ def test_an_update_is_the_same_however_it_is_cut_into_batches(method, batch_size
 def test_the_short_last_update_counts_each_question_once():
     _, history = run(method="cft", epochs=1, learning_rate=1e-12, batch_size=8)
     [epoch] = [event for event in history.events if event["event"] == "epoch"]
-    scores = score_letters(make_model(), TOKENIZER, TRAIN, progress=False)
+    scores = score_options(make_model(), TOKENIZER, TRAIN, progress=False)
     right = np.log(scores.probs[np.arange(len(TRAIN)), scores.labels] * scores.letter_mass)
     assert epoch["step"] == math.ceil(len(TRAIN) / 8)
     assert epoch["likelihood"] == pytest.approx(-right.mean(), rel=1e-4)
@@ -70,8 +70,8 @@ def events(history, kind):
 def test_the_e_step_is_made_anew_before_every_epoch(source):
     model = make_model()
     questions = TRAIN if source == "training" else HELD_OUT
-    before = score_letters(model, TOKENIZER, questions, progress=False)
-    assigned = score_letters(model, TOKENIZER, TRAIN, progress=False)
+    before = score_options(model, TOKENIZER, questions, progress=False)
+    assigned = score_options(model, TOKENIZER, TRAIN, progress=False)
     _, history = run(model, method="rcft", epochs=3, estep_data=source)
     steps = events(history, "e-step")
     assert [step["epoch"] for step in steps] == [1, 2, 3]
@@ -93,8 +93,8 @@ def test_the_e_step_is_made_anew_before_every_epoch(source):
 def test_the_held_out_questions_are_scored_before_and_after_every_epoch():
     model, history = run(method="cft", epochs=2)
     assert [event["epoch"] for event in events(history, "held-out")] == [0, 1, 2]
-    before = score_letters(make_model(), TOKENIZER, HELD_OUT, progress=False)
-    after = score_letters(model, TOKENIZER, HELD_OUT, progress=False)
+    before = score_options(make_model(), TOKENIZER, HELD_OUT, progress=False)
+    after = score_options(model, TOKENIZER, HELD_OUT, progress=False)
     assert history.reports[0].nll == pytest.approx(before.report().nll, rel=1e-5)
     assert history.reports[-1].nll == pytest.approx(after.report().nll, rel=1e-5)
     assert not events(history, "e-step")
@@ -146,7 +146,7 @@ def first_batch(monkeypatch, weight, model=None):
     class Watched(CalibrationTrainer):
         def compute_loss(self, *arguments, **named):
             loss = super().compute_loss(*arguments, **named)
-            caught.update(loss=loss.item(), targets=self._estep.targets)
+            caught.update(loss=loss.item(), targets=self._estep._targets)
             return loss
 
     with monkeypatch.context() as patch:
@@ -157,8 +157,8 @@ def first_batch(monkeypatch, weight, model=None):
 
 
 def test_the_loss_is_likelihood_plus_lambda_times_squared_error_to_the_targets(monkeypatch):
-    scores = score_letters(make_model(), TOKENIZER, TRAIN, progress=False)
-    step = calibfast.e_step(scores.logits, scores.labels, logits=True)
+    scores = score_options(make_model(), TOKENIZER, TRAIN, progress=False)
+    step = calibfast.estep(scores.logits, scores.labels, logits=True)
     expected = step.targets(scores.logits, logits=True)
     caught = first_batch(monkeypatch, weight=2.0)
     np.testing.assert_allclose(caught["targets"].numpy(), expected, atol=1e-5)

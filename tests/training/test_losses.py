@@ -1,48 +1,126 @@
+"""Each loss beside its formula in plain NumPy, on ragged options."""
+
 from __future__ import annotations
 
+import math
+
+import numpy as np
 import pytest
 import torch
-from tiny import make_model, make_questions, make_tokenizer
 
-from calibfast.models.forward import last_logits
-from calibfast.models.letters import encode_questions
-from calibfast.training.dataset import QuestionRows, collate
-from calibfast.training.losses import sft1, sft2, squared_error
+import calibfast
+from calibfast.training import losses
 
-MODEL = make_model()
-QUESTIONS = make_questions(9)
-ENCODED = encode_questions(make_tokenizer(), QUESTIONS)
-
-
-def token_losses(index):
-    """-log pi of every token after the first and of the answer, the row by itself, prompt and letter written out."""
-    row = [*ENCODED[index].context, ENCODED[index].letters[QUESTIONS[index].answer]]
-    with torch.no_grad():
-        log_probs = MODEL(torch.tensor([row])).logits[0].log_softmax(-1)
-    return torch.stack([-log_probs[place - 1, row[place]] for place in range(1, len(row))])
+INF = float("inf")
+SCORES = torch.tensor([[2.0, 0.5, -1.0], [0.1, 0.2, -INF], [-3.0, 4.0, 3.5]]).double().log_softmax(1) - 0.4
+ANSWER = torch.tensor([0, 1, 2])
+TARGETS = torch.tensor([[0.6, 0.3, 0.1], [0.3, 0.7, 0.0], [0.25, 0.5, 0.25]]).double()
+REFERENCE = SCORES + torch.tensor([[0.3, -0.2, 0.1], [0.0, 0.5, 0.0], [-0.1, 0.2, 0.4]])
+RAGGED = [(0, 1, 2), (0, 1), (0, 1, 2)]
 
 
-def batch():
-    return collate([QuestionRows(ENCODED, QUESTIONS)[index] for index in range(len(QUESTIONS))])
+def confidences():
+    for row, present in enumerate(RAGGED):
+        exp = np.exp([SCORES[row, k].item() for k in present])
+        yield row, present, exp / exp.sum()
 
 
-def test_sft1_is_the_answer_token_alone():
-    rows = batch()
-    with torch.no_grad():
-        losses = sft1(last_logits(MODEL, rows, keep=1), rows)
-    expected = torch.stack([token_losses(index)[-1] for index in range(len(QUESTIONS))])
-    torch.testing.assert_close(losses, expected, rtol=1e-4, atol=1e-4)
+def each(formula):
+    return [formula(row, present, c) for row, present, c in confidences()]
 
 
-def test_sft2_is_the_mean_of_question_and_answer_tokens():
-    rows = batch()
-    with torch.no_grad():
-        losses = sft2(last_logits(MODEL, rows, keep=rows["input_ids"].shape[1]), rows)
-    expected = torch.stack([token_losses(index).mean() for index in range(len(QUESTIONS))])
-    torch.testing.assert_close(losses, expected, rtol=1e-4, atol=1e-4)
+def test_divergences():
+    p = TARGETS.numpy()
+    expected = {
+        "squared-error": each(lambda row, present, c: sum((p[row, k] - c[k]) ** 2 for k in present)),
+        "cross-entropy": each(lambda row, present, c: -sum(p[row, k] * math.log(c[k]) for k in present)),
+        "kl": each(lambda row, present, c: sum(p[row, k] * math.log(p[row, k] / c[k]) for k in present)),
+    }
+    for kind, values in expected.items():
+        assert losses.divergence(TARGETS, SCORES, kind).tolist() == pytest.approx(values)
 
 
-def test_squared_error():
-    targets = torch.tensor([[0.6, 0.4, 0.0], [0.2, 0.3, 0.5]])
-    confidences = torch.tensor([[0.9, 0.1, 0.0], [0.2, 0.3, 0.5]])
-    assert squared_error(targets, confidences).tolist() == pytest.approx([0.18, 0.0])
+def test_a_target_of_zero_is_finite():
+    for kind in ("squared-error", "kl", "cross-entropy"):
+        scores = SCORES.clone().requires_grad_()
+        losses.divergence(torch.eye(3).double()[[0, 1, 2]], scores, kind).sum().backward()
+        assert scores.grad.isfinite().all()
+
+
+def test_label_smoothing():
+    def formula(row, present, _):
+        target = {k: 0.1 / len(present) + 0.9 * (k == ANSWER[row].item()) for k in present}
+        return -sum(target[k] * SCORES[row, k].item() for k in present)
+
+    assert losses.label_smoothing(SCORES, ANSWER, 0.1).tolist() == pytest.approx(each(formula))
+    assert losses.label_smoothing(SCORES, ANSWER, 0.0).tolist() == pytest.approx(
+        [-SCORES[row, right].item() for row, right in enumerate(ANSWER)]
+    )
+
+
+def test_brier_and_focal():
+    brier = each(lambda row, present, c: sum((c[k] - (k == ANSWER[row].item())) ** 2 for k in present))
+    assert losses.brier(SCORES, ANSWER).tolist() == pytest.approx(brier)
+    focal = each(lambda row, _, c: -((1 - c[ANSWER[row]]) ** 2) * math.log(c[ANSWER[row]]))
+    assert losses.focal(SCORES, ANSWER, 2.0).tolist() == pytest.approx(focal)
+
+
+def test_dpo():
+    def formula(row, present, _):
+        gain = (SCORES[row] - REFERENCE[row]).tolist()
+        right = ANSWER[row].item()
+        margins = [0.5 * (gain[right] - gain[k]) for k in present if k != right]
+        return np.mean([math.log1p(math.exp(-margin)) for margin in margins])
+
+    assert losses.dpo(SCORES, REFERENCE, ANSWER, 0.5).tolist() == pytest.approx(each(formula))
+    assert losses.dpo(SCORES, SCORES, ANSWER).tolist() == pytest.approx([math.log(2)] * 3)
+
+
+def test_soft_binned_ece():
+    tops = [(c.max(), float(c.argmax() == ANSWER[row])) for row, _, c in confidences()]
+    total = 0.0
+    memberships = [[math.exp(-((c - (m + 0.5) / 5) ** 2) / 0.01) for m in range(5)] for c, _ in tops]
+    memberships = [[value / sum(row) for value in row] for row in memberships]
+    for m in range(5):
+        mass = sum(row[m] for row in memberships)
+        gap = sum(row[m] * (c - hit) for row, (c, hit) in zip(memberships, tops, strict=True)) / mass
+        total += mass / len(tops) * gap**2
+    assert losses.soft_binned_ece(SCORES, ANSWER, 5).item() == pytest.approx(math.sqrt(total))
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda scores: losses.divergence(TARGETS, scores),
+        lambda scores: losses.divergence(TARGETS, scores, "kl"),
+        lambda scores: losses.label_smoothing(scores, ANSWER),
+        lambda scores: losses.brier(scores, ANSWER),
+        lambda scores: losses.focal(scores, ANSWER),
+        lambda scores: losses.soft_binned_ece(scores, ANSWER),
+        lambda scores: losses.dpo(scores, REFERENCE, ANSWER),
+    ],
+)
+def test_gradients_are_finite_also_where_an_option_is_absent_or_certain(loss):
+    certain = torch.tensor([[0.0, -80.0, -90.0], [-70.0, 0.0, -INF], [-200.0, -100.0, 0.0]]).double()
+    for scores in (SCORES, certain):
+        scores = scores.clone().requires_grad_()
+        loss(scores).sum().backward()
+        assert scores.grad.isfinite().all()
+        assert scores.grad[1, 2] == 0
+
+
+def test_the_calibration_loss_in_a_loop_of_ones_own():
+    torch.manual_seed(0)
+    features, answer = torch.randn(200, 5), torch.randint(3, (200,))
+    layer = torch.nn.Linear(5, 3)
+    criterion, optimizer = losses.CalibrationLoss(lambda_=2.0), torch.optim.Adam(layer.parameters(), lr=0.05)
+    seen = []
+    for _ in range(30):
+        scores = layer(features).log_softmax(1)
+        step = calibfast.estep(scores.detach(), answer, logits=True)
+        loss = criterion(scores, answer, torch.from_numpy(step.targets(scores.detach(), logits=True)).float())
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        seen.append(loss.item())
+    assert seen[-1] < seen[0]

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 from tiny import make_questions, save
@@ -9,7 +10,7 @@ from tiny import make_questions, save
 from calibfast.data.questions import read_questions
 from calibfast.data.split import split_questions
 from calibfast.errors import InputError
-from calibfast.evaluation.letter import score_letters
+from calibfast.evaluation.options import score_options
 from calibfast.models.adapter import load_adapter
 from calibfast.models.load import load_model
 from calibfast.training import fit as fitting
@@ -42,7 +43,8 @@ def files(folder):
 
 def test_a_run_folder(model, data, tmp_path):
     output = tmp_path / "deep" / "run"
-    report = train(CONFIG, model=model, data=data, output=output, limit=40, device="cpu", progress=False)
+    config = replace(CONFIG, limit=40)
+    report = train(config, model=model, data=data, output=output, device="cpu", progress=False)
     assert [path.name for path in output.parent.iterdir()] == ["run"]
     assert {"adapter_model.safetensors", "adapter_config.json", "log.jsonl", "result.json"} <= set(files(output))
     assert (report.questions, report.held_out_questions) == (32, 8)
@@ -66,7 +68,7 @@ def test_the_saved_adapter_is_the_trained_one(model, data, tmp_path):
     base, tokenizer = load_model(model, device="cpu")
     adapted = load_adapter(base, tmp_path / "run")
     _, held_out = split_questions(read_questions(data), CONFIG.held_out, CONFIG.seed)
-    scores = score_letters(adapted, tokenizer, held_out, progress=False)
+    scores = score_options(adapted, tokenizer, held_out, progress=False)
     assert scores.report().nll == pytest.approx(report.after.nll, rel=1e-5)
     assert report.after.nll != pytest.approx(report.before.nll, rel=1e-3)
 

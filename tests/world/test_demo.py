@@ -8,7 +8,7 @@ import torch
 
 from calibfast.data.questions import read_questions
 from calibfast.errors import InputError
-from calibfast.evaluation.letter import score_letters
+from calibfast.evaluation.options import score_options
 from calibfast.io import read_predictions
 from calibfast.models.adapter import load_adapter
 from calibfast.models.load import load_model
@@ -84,7 +84,7 @@ def test_everything_in_the_folder_is_read_by_the_other_commands(told):
         model, tokenizer = load_model(folder / base, device="cpu")
         if adapter is not None:
             model = load_adapter(model, folder / adapter)
-        scores = score_letters(model, tokenizer, read_questions(folder / "test-in.jsonl"), progress=False)
+        scores = score_options(model, tokenizer, read_questions(folder / "test-in.jsonl"), progress=False)
         with np.load(folder / "predictions" / f"{adapter or base}-in.npz") as arrays:
             np.testing.assert_allclose(scores.logits, arrays["logits"], atol=1e-4)
     files = ("train", "held-out", "test-in", "test-out")
@@ -112,7 +112,7 @@ def test_a_folder_in_use_is_refused_before_any_work(tiny, tmp_path):
 def test_the_temperature_is_fitted_on_held_out_rows_alone(told):
     folder = told.folder
     model, tokenizer = load_model(folder / "aligned", device="cpu")
-    scores = score_letters(model, tokenizer, read_questions(folder / "held-out.jsonl"), progress=False)
+    scores = score_options(model, tokenizer, read_questions(folder / "held-out.jsonl"), progress=False)
     scaling = TemperatureScaling().fit(scores.logits, scores.labels, logits=True)
     recorded = json.loads((folder / "results.json").read_text())["temperature"]
     assert scaling.temperature == pytest.approx(recorded, rel=1e-3)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from calibfast.models.letters import encode_questions
+from calibfast.models.encoding import encode_questions
 from calibfast.models.load import load_model
 from calibfast.models.prompt import LETTERS, render_prompt
 from calibfast.world.designer import IN_DOMAIN, OUT_OF_DOMAIN, Designer
@@ -24,9 +24,9 @@ def test_every_word_of_every_prompt_is_known_and_none_is_idle(drawn):
 
 def test_a_prompt_goes_through_the_tokenizer_and_back(drawn):
     tokenizer = make_tokenizer()
-    prompt, prefix = render_prompt(tokenizer, drawn.questions[0])
+    prompt = render_prompt(tokenizer, drawn.questions[0])
     tokens = encode(tokenizer, drawn.questions[:1], [2])[0]
-    assert tokenizer.decode(tokens).split() == (prompt + prefix + "C").split()
+    assert tokenizer.decode(tokens).split() == (prompt.text + prompt.options[2]).split()
 
 
 def test_the_library_finds_the_same_tokens(drawn):
@@ -35,8 +35,8 @@ def test_the_library_finds_the_same_tokens(drawn):
     for row, question, encoded in zip(
         tokens.tolist(), drawn.questions, encode_questions(tokenizer, drawn.questions), strict=True
     ):
-        assert row == [*encoded.context, encoded.letters[question.answer]]
-        assert tokenizer.convert_ids_to_tokens(list(encoded.letters)) == list(LETTERS[:4])
+        assert row == [*encoded.context, *encoded.options[question.answer]]
+        assert tokenizer.convert_ids_to_tokens([token for (token,) in encoded.options]) == list(LETTERS[:4])
 
 
 def test_a_saved_model_is_loaded_as_any_other(drawn, tmp_path):

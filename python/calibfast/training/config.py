@@ -2,80 +2,212 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass, field, fields
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin, get_type_hints
 
 from calibfast.errors import InputError
 
-MethodName = Literal["cft", "rcft"]
-EStepData = Literal["held-out", "training"]
-Schedule = Literal["linear", "cosine", "constant"]
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+MethodName = Literal["cft", "rcft", "sft2", "label-smoothing", "brier", "focal", "soft-ece", "dpo"]
+"""The methods that train weights. `temperature` trains none, and may follow any of them: `cft+temperature`."""
+METHOD_NAMES: tuple[str, ...] = get_args(MethodName)
+TEMPERATURE = "temperature"
+
+
+def _setting(default: Any, help: str, *, above: float | None = None, least: float | None = None) -> Any:  # noqa: A002
+    """A field with its help and its range."""
+    return field(default=default, metadata={"help": help, "above": above, "least": least})
 
 
 @dataclass(frozen=True)
 class TrainingConfig:
     """Settings of `calibfast train`; each field's help is in its metadata, see `help_of`.
 
-    The numbers of the paper (Xiao et al. 2025, arXiv 2505.01997) are: `lora_r` 128, `lora_alpha` 64, `epochs` 5,
-    `batch_size` 2, `learning_rate` 5e-4, `bins` 10, `lambda_` 1, `estep_data` "training", on 3,000 questions.
-
     Raises:
-        InputError: A value is out of range; the message names it.
+        InputError: A value is unknown or out of range; the message names it.
     """
 
-    method: MethodName = field(
-        default="cft",
-        metadata={
-            "help": "cft: fine-tune on the answers alone, which restores calibration in few epochs. rcft: learn the "
-            "questions too, and hold the confidences to their bins' accuracy."
-        },
+    method: str = _setting(
+        "cft",
+        "cft: fine-tune on the answers, which restores calibration in few epochs. rcft: learn the questions too, and "
+        "hold the confidences to their bins' accuracy. sft2: the same without the holding. label-smoothing, brier, "
+        "focal, soft-ece: losses that are known to calibrate. dpo: prefer the right option to the others, as alignment "
+        "does. temperature: one number on held-out questions; also after another method, as in cft+temperature.",
     )
-    epochs: int = field(default=3, metadata={"help": "Passes over the training questions."})
-    learning_rate: float = field(default=3e-4, metadata={"help": "Peak learning rate of AdamW."})
-    schedule: Schedule = field(
-        default="linear", metadata={"help": "How the learning rate falls: linear or cosine (to 0), or constant."}
+    scoring: Literal["letter", "cloze"] = _setting(
+        "letter", "How the model answers: by an option's letter, or by its text without seeing the options."
     )
-    batch_size: int = field(default=8, metadata={"help": "Questions in a forward pass."})
-    gradient_accumulation: int = field(
-        default=1, metadata={"help": "Batches that make up one update; 8 x 1 and 1 x 8 learn the same."}
+    normalize: Literal["sum", "token", "byte"] = _setting(
+        "sum", "cloze: an option's log-likelihood as it is, or divided by its tokens or bytes."
     )
-    lora_r: int = field(
-        default=32, metadata={"help": "Rank of the LoRA adapter, on every linear layer but the output layer."}
+    limit: int | None = _setting(None, "Use a random draw of this many questions, held-out ones included.", least=2)
+    held_out: float = _setting(0.2, "Share of the questions to hold out, for evaluation and E-step.", above=0)
+    epochs: int = _setting(3, "Passes over the training questions.", least=1)
+    learning_rate: float = _setting(3e-4, "Peak learning rate of AdamW.", above=0)
+    schedule: Literal["linear", "cosine", "constant"] = _setting(
+        "linear", "How the learning rate falls: linear or cosine (to 0), or constant."
     )
-    lora_alpha: int = field(
-        default=64, metadata={"help": "Scale of the LoRA adapter: an update counts alpha / r times."}
+    batch_size: int = _setting(8, "Questions in a forward pass, for each process.", least=1)
+    gradient_accumulation: int = _setting(
+        1, "Batches that make up one update; 8 x 1 and 1 x 8 learn the same.", least=1
     )
-    bins: int = field(default=10, metadata={"help": "Bins of the E-step and of the evaluation."})
-    lambda_: float = field(
-        default=1.0, metadata={"help": "rcft: weight of the distance between confidences and targets."}
+    per: Literal["question", "token"] = _setting(
+        "question", "What the likelihood is averaged over: each question counts alike, or each token."
     )
-    estep_data: EStepData = field(
-        default="held-out",
-        metadata={
-            "help": "rcft: where the bins' accuracies are read: held-out questions, or the training questions as in "
-            "the paper, whose memorised answers make the targets over-confident."
-        },
+    weights: Literal["lora", "full"] = _setting("lora", "What is trained: a LoRA adapter, or all weights.")
+    lora_r: int = _setting(32, "Rank of the LoRA adapter, on every linear layer but the output layer.", least=1)
+    lora_alpha: int = _setting(64, "Scale of the LoRA adapter: an update counts alpha / r times.", least=1)
+    precision: Literal["float32", "bfloat16", "float16"] = _setting(
+        "float32", "Type of the forward pass; the trained weights keep their own."
     )
-    held_out: float = field(
-        default=0.2, metadata={"help": "Share of the questions to hold out, for evaluation and E-step."}
+    gradient_checkpointing: bool = _setting(False, "Less memory for more time.")
+    bins: int = _setting(10, "Bins of the E-step and of the evaluation.", least=1)
+    lambda_: float = _setting(1.0, "rcft, soft-ece: weight of what is added to the likelihood.", least=0)
+    divergence: Literal["squared-error", "kl", "cross-entropy"] = _setting(
+        "squared-error", "rcft: distance from the targets to the confidences."
     )
-    seed: int = field(
-        default=0,
-        metadata={"help": "Decides the questions drawn and held out, their order, and the adapter's start."},
+    likelihood: Literal["all", "answer"] = _setting(
+        "all", "rcft: learn question and answer, as in the paper, or the answer alone."
     )
+    estep: Literal["full", "running", "frozen"] = _setting(
+        "full",
+        "rcft: full: all training questions are scored before each epoch. running: a question's target comes from its "
+        "own training forward. frozen: scored once, before the first epoch.",
+    )
+    estep_data: Literal["held-out", "training"] = _setting(
+        "held-out",
+        "rcft: where the bins' accuracies are read: held-out questions, or the training questions as in the paper, "
+        "whose memorised answers make the targets over-confident.",
+    )
+    tau: Literal["one", "fitted"] = _setting(
+        "one",
+        "rcft: temperature of the confidences in E-step and distance; fitted on the held-out questions at each E-step, "
+        "it is kept with the adapter. For cloze scores, whose softmax is saturated.",
+    )
+    warm_up: int = _setting(0, "rcft: first epochs without targets.", least=0)
+    smoothing: float = _setting(0.1, "label-smoothing: share of the answer that all options have.", least=0)
+    gamma: float = _setting(3.0, "focal: how little sure answers count.", least=0)
+    beta: float = _setting(0.1, "dpo: how strongly the model is held to the one it started as.", above=0)
+    checkpoint_steps: int | None = _setting(
+        None, "Updates between checkpoints, to go on from after an end of any kind. Default: one an epoch.", least=1
+    )
+    log_to: str = _setting("none", "Also log to the Trainer's integrations: none, all, tensorboard, wandb, ...")
+    seed: int = _setting(0, "Decides the questions drawn and held out, their order, and the adapter's start.", least=0)
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "batch_size", "gradient_accumulation", "lora_r", "lora_alpha", "bins"):
-            if getattr(self, name) < 1:
-                raise InputError(f"{name} is {getattr(self, name)}; it must be at least 1")
-        if not self.learning_rate > 0:
-            raise InputError(f"learning_rate is {self.learning_rate}; it must be above 0")
-        if not self.lambda_ >= 0:
-            raise InputError(f"lambda is {self.lambda_}; it must be 0 or more")
-        if not 0 < self.held_out < 1:
-            raise InputError(f"held_out is {self.held_out}; it must be a share between 0 and 1")
+        for setting in fields(self):
+            name, value = setting.name.rstrip("_"), getattr(self, setting.name)
+            least, above = setting.metadata["least"], setting.metadata["above"]
+            if value is not None and least is not None and not value >= least:
+                raise InputError(f"{name} is {value}; it must be at least {least}")
+            if value is not None and above is not None and not value > above:
+                raise InputError(f"{name} is {value}; it must be above {above}")
+            known = choices_of(setting.name)
+            if known and value not in known:
+                raise InputError(f"{name} is {value!r}; it must be one of {', '.join(known)}")
+        for name in ("held_out", "smoothing"):
+            if not getattr(self, name) < 1:
+                raise InputError(f"{name} is {getattr(self, name)}; it must be below 1")
+        stages = self.method.split("+")
+        known = (*METHOD_NAMES, TEMPERATURE)
+        if stages[0] not in known or stages[1:] not in ([], [TEMPERATURE]) or stages == 2 * [TEMPERATURE]:
+            raise InputError(
+                f"method is {self.method!r}; it must be one of {', '.join(known)}, "
+                f"or one that trains followed by a temperature, such as cft+{TEMPERATURE}"
+            )
+
+    @property
+    def training_method(self) -> MethodName | None:
+        """The method that trains weights, or None."""
+        first: Any = self.method.split("+")[0]
+        return None if first == TEMPERATURE else first
+
+    @property
+    def ends_in_temperature(self) -> bool:
+        """Whether a temperature is fitted on the held-out questions in the end."""
+        return self.method.split("+")[-1] == TEMPERATURE
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "paper": {
+        "limit": 3000,
+        "epochs": 5,
+        "learning_rate": 5e-4,
+        "batch_size": 2,
+        "lora_r": 128,
+        "lora_alpha": 64,
+        "bins": 10,
+        "lambda_": 1.0,
+        "estep": "full",
+        "estep_data": "training",
+    },
+}
+"""`paper`: Xiao et al. 2025, arXiv 2505.01997. `official-code`: what its published code does in place of that."""
+PRESETS["official-code"] = PRESETS["paper"] | {"learning_rate": 5e-6, "estep": "frozen"}
+
+
+def read_config(
+    settings: Mapping[str, Any], *, preset: str | None = None, file: Mapping[str, Any] | None = None
+) -> TrainingConfig:
+    """Settings from, in order of precedence, what is given, a file's, a preset's and the defaults.
+
+    Args:
+        settings: By the names of `TrainingConfig`'s fields.
+        preset: A name in `PRESETS`. A file may name one, too.
+        file: What a YAML or JSON file held: names as on the command line or as the fields are.
+
+    Raises:
+        InputError: A name is unknown, or a value not as it must be.
+    """
+    own = {str(name).replace("-", "_"): value for name, value in (file or {}).items()}
+    preset = preset or own.pop("preset", None)
+    own = {_ALIASES.get(name, name): value for name, value in own.items()}
+    if preset is not None and preset not in PRESETS:
+        raise InputError(f"preset is {preset!r}; it must be one of {', '.join(PRESETS)}")
+    names = [setting.name for setting in fields(TrainingConfig)]
+    for name, value in own.items():
+        if name not in names:
+            raise InputError(f"unknown setting '{name}'; the settings are {', '.join(names)}")
+        expected = type_of(name)
+        if expected is float and isinstance(value, str):
+            # YAML takes 3e-4, which lacks a dot, for a text.
+            with suppress(ValueError):
+                own[name] = value = float(value)
+        right = isinstance(value, (int, float) if expected is float else expected)
+        if value is not None and (not right or (isinstance(value, bool) and expected is not bool)):
+            raise InputError(f"setting '{name}' is {value!r}; it must be of type {expected.__name__}")
+    return TrainingConfig(**((PRESETS[preset] if preset else {}) | own | dict(settings)))
+
+
+_ALIASES = {"lambda": "lambda_", "lr": "learning_rate"}
 
 
 def help_of(name: str) -> str:
     """The help of one setting."""
-    return next(str(setting.metadata["help"]) for setting in fields(TrainingConfig) if setting.name == name)
+    return str(_field(name).metadata["help"])
+
+
+def choices_of(name: str) -> tuple[str, ...]:
+    """The values that a setting may have, where they are few."""
+    kind = _kind(name)
+    return get_args(kind) if get_origin(kind) is Literal else ()
+
+
+def type_of(name: str) -> type:
+    """The type of a setting's value; those that may be None have one, too."""
+    kind = _kind(name)
+    if get_origin(kind) is Literal:
+        return str
+    found: type = next((part for part in get_args(kind) if part is not type(None)), kind)
+    return found
+
+
+def _kind(name: str) -> Any:
+    return get_type_hints(TrainingConfig)[name]
+
+
+def _field(name: str) -> Any:
+    return next(setting for setting in fields(TrainingConfig) if setting.name == name)

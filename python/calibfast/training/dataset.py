@@ -13,10 +13,9 @@ from calibfast.models.batch import make_batch
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from torch import Tensor
-
     from calibfast.data.questions import Question
-    from calibfast.models.letters import EncodedQuestion
+    from calibfast.models.batch import Batch
+    from calibfast.models.encoding import EncodedQuestion
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,23 @@ class QuestionRows(Dataset[Row]):
         return Row(index, self.encoded[index], self.answers[index])
 
 
-def collate(rows: Sequence[Row]) -> dict[str, Tensor]:
-    """What `make_batch` gives, with `answer` (B,) and `index` (B,) int64."""
-    batch = make_batch([row.encoded for row in rows])
-    batch["answer"] = torch.tensor([row.answer for row in rows])
-    batch["index"] = torch.tensor([row.index for row in rows])
-    return batch
+@dataclass(frozen=True)
+class Collator:
+    """Makes rows what `make_batch` gives, with `answer` (B,) and `index` (B,) int64.
+
+    Attributes:
+        answer_only: Whether to leave out the wrong options. The answer is option 0 then.
+        packed: See `make_batch`.
+    """
+
+    answer_only: bool
+    packed: bool
+
+    def __call__(self, rows: Sequence[Row]) -> Batch:
+        """Lay out B rows."""
+        if self.answer_only:
+            rows = [Row(row.index, row.encoded.only(row.answer), 0) for row in rows]
+        batch = make_batch([row.encoded for row in rows], packed=self.packed)
+        batch["answer"] = torch.tensor([row.answer for row in rows])
+        batch["index"] = torch.tensor([row.index for row in rows])
+        return batch

@@ -1,21 +1,29 @@
-"""Restore the calibration of a model in memory."""
+"""Train a model in memory."""
 
 from __future__ import annotations
 
 import tempfile
+from contextlib import nullcontext
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import torch
 from transformers import PrinterCallback, TrainerCallback, TrainingArguments, set_seed
 from typing_extensions import override
 
+import calibfast
 from calibfast.errors import InputError
-from calibfast.evaluation.letter import check_lengths
+from calibfast.evaluation.options import check_lengths, score_encoded
 from calibfast.models.adapter import add_lora
-from calibfast.models.letters import encode_questions
-from calibfast.training.dataset import QuestionRows, collate
+from calibfast.models.encoding import encode_questions
+from calibfast.models.forward import can_pack
+from calibfast.recalibration.temperature import TemperatureScaling
+from calibfast.training.checkpoint import Progress, newest, remove_all
+from calibfast.training.dataset import Collator, QuestionRows
 from calibfast.training.estep_callback import EStepCallback
 from calibfast.training.held_out import HeldOutEvaluation
+from calibfast.training.interrupt import StopOnInterrupt
 from calibfast.training.log import Event, RunLog
 from calibfast.training.methods import METHODS
 from calibfast.training.progress import ProgressBar
@@ -23,7 +31,6 @@ from calibfast.training.trainer import CalibrationTrainer
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from pathlib import Path
 
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerControl, TrainerState
@@ -31,6 +38,8 @@ if TYPE_CHECKING:
     from calibfast.data.questions import Question
     from calibfast.metrics.report import Report
     from calibfast.training.config import TrainingConfig
+
+TEMPERATURE_FILE = "temperature.json"
 
 
 @dataclass(frozen=True)
@@ -40,10 +49,14 @@ class History:
     Attributes:
         events: The run's log: the held-out evaluations, the E-steps and the losses, in order.
         reports: The held-out questions' reports: one before training and one for every epoch.
+        scaling: What the scores are to be divided by, where the method has a temperature.
+        scaled: The last report at that temperature; that of a fitted temperature is on the rows it was fitted to.
     """
 
     events: list[Event]
     reports: list[Report]
+    scaling: TemperatureScaling | None
+    scaled: Report | None
 
 
 class LogLosses(TrainerCallback):
@@ -67,90 +80,171 @@ def fit(
     config: TrainingConfig,
     output_dir: Path | None = None,
     progress: bool = True,
-) -> tuple[PeftModel, History]:
-    """Train a LoRA adapter by the chosen method.
+) -> tuple[PeftModel | PreTrainedModel, History]:
+    """Train a LoRA adapter, or all weights, by the chosen method.
 
-    The same arguments give the same adapter, bit for bit, on the same machine and number of threads.
+    The same arguments give the same weights, bit for bit, on the same machine and number of threads, also where the
+    training was stopped and went on from a checkpoint in between.
 
     Args:
-        model: A causal language model. It is wrapped in place; `unload()` of the result gives it back.
+        model: A causal language model. It is trained in place, or wrapped; `unload()` of a wrapped one gives it back.
         tokenizer: Its tokenizer.
         train_questions: At least one.
-        held_out_questions: For the evaluation before training and after every epoch, and for the E-step's q_m where
-            the settings say so. At least one, and none of the training questions.
-        config: The settings. `held_out` is the caller's, and not read here.
-        output_dir: An existing folder for the adapter and the log (`log.jsonl`), or None.
+        held_out_questions: For the evaluation before training and after every epoch, for temperatures, and for the
+            E-step's q_m where the settings say so. At least one, and none of the training questions.
+        config: The settings. `held_out` and `limit` are the caller's, and not read here.
+        output_dir: An existing folder for adapter or model, `temperature.json` and the log (`log.jsonl`), or None. A
+            whole checkpoint that it holds is gone on from; checkpoints are removed in the end.
         progress: Whether to show the epochs, and on a terminal a bar, on stderr.
 
     Returns:
-        The model with its adapter, in evaluation mode, and what happened.
+        The trained model, in evaluation mode, and what happened.
 
     Raises:
         InputError: A question cannot be asked, or there is none.
+        KeyboardInterrupt: Ctrl-C was pressed; with an `output_dir`, a checkpoint was written.
     """
     if not train_questions or not held_out_questions:
         raise InputError("there are no questions to train on, or none held out")
-    encoded = encode_questions(tokenizer, train_questions)
-    held_out_encoded = encode_questions(tokenizer, held_out_questions)
+    encoded = encode_questions(tokenizer, train_questions, config.scoring)
+    held_out_encoded = encode_questions(tokenizer, held_out_questions, config.scoring)
     check_lengths(model, encoded, train_questions)
     check_lengths(model, held_out_encoded, held_out_questions)
 
-    method = METHODS[config.method]
-    log = RunLog(None if output_dir is None else output_dir / "log.jsonl")
-    rows = QuestionRows(encoded, train_questions)
-    held_out = HeldOutEvaluation(
-        held_out_encoded,
-        held_out_questions,
-        bins=config.bins,
-        log=log,
-        progress=progress,
-    )
-    callbacks: list[TrainerCallback] = [held_out, LogLosses(log)]
-    estep = None
-    if method.targets:
-        source = held_out if config.estep_data == "held-out" else None
-        estep = EStepCallback(rows, source, bins=config.bins, log=log)
-        callbacks.append(estep)
-    if progress:
-        callbacks.append(ProgressBar())
-
-    set_seed(config.seed)
-    adapted = add_lora(model, config.lora_r, config.lora_alpha)
-    with tempfile.TemporaryDirectory() as unused:
-        trainer = CalibrationTrainer(
-            method=method,
-            lambda_=config.lambda_,
-            estep=estep,
-            model=adapted,
-            args=_arguments(config, unused, on_cpu=adapted.device.type == "cpu"),
-            train_dataset=rows,
-            data_collator=collate,
-            callbacks=callbacks,
+    with nullcontext(output_dir) if output_dir else tempfile.TemporaryDirectory() as place:
+        arguments = _arguments(
+            config, Path(place), on_cpu=model.device.type == "cpu", checkpoints=output_dir is not None
         )
-        trainer.remove_callback(PrinterCallback)  # it prints on stdout, which belongs to results
-        trainer.train()
-    if output_dir is not None:
+        folder = output_dir if arguments.should_save else None  # of several processes, one writes
+        log = RunLog(folder)
+        held_out = HeldOutEvaluation(
+            held_out_encoded, held_out_questions, config=config, log=log, progress=progress and arguments.should_save
+        )
+        rows = QuestionRows(encoded, train_questions)
+        set_seed(config.seed)
+        trained: Any = model
+        estep = None
+        if config.training_method is None:
+            held_out.evaluate(model, epoch=0)
+        else:
+            checkpoint = None if output_dir is None else newest(output_dir)
+            if config.gradient_checkpointing:
+                model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
+            if config.weights == "lora":
+                trained = add_lora(model, config.lora_r, config.lora_alpha)
+            estep = _train(trained, rows, held_out, log, config, arguments, checkpoint, progress=progress)
+        scaling = _scaling(config, held_out, estep)
+        if output_dir is not None and arguments.should_save:
+            _save(trained, tokenizer, config, scaling, output_dir)
+            remove_all(output_dir)
+    scaled = None
+    if scaling is not None:
+        probs = scaling.predict_proba(held_out.logits, logits=True)
+        scaled = calibfast.evaluate(probs, held_out.labels, bins=config.bins)
+    return trained.eval(), History(log.events, held_out.reports, scaling, scaled)
+
+
+def _train(
+    model: Any,
+    rows: QuestionRows,
+    held_out: HeldOutEvaluation,
+    log: RunLog,
+    config: TrainingConfig,
+    arguments: TrainingArguments,
+    checkpoint: Path | None,
+    *,
+    progress: bool,
+) -> EStepCallback | None:
+    """The training itself."""
+    assert config.training_method is not None
+    method = METHODS[config.training_method]
+    estep = EStepCallback(rows, held_out, config=config, log=log) if method.targets else None
+    reference = None
+    if method.reference:
+        width = max(len(row.options) for row in rows.encoded)
+        reference = torch.empty(len(rows), width)
+        if checkpoint is None:
+            reference.copy_(torch.from_numpy(score_encoded(model, rows.encoded, normalize=config.normalize)))
+    state = Progress(log, held_out, estep, reference)
+    if checkpoint is not None:
+        state.restore(checkpoint)
+    interrupt = StopOnInterrupt()
+    callbacks: list[TrainerCallback] = [held_out, LogLosses(log), *([estep] if estep else [])]
+    if arguments.save_strategy != "no":
+        callbacks.append(interrupt)
+    if progress and arguments.should_save:
+        callbacks.append(ProgressBar())
+    trainer = CalibrationTrainer(
+        config=config,
+        estep=estep,
+        reference=reference,
+        progress=state,
+        model=model,
+        args=arguments,
+        train_dataset=rows,
+        data_collator=Collator(
+            answer_only=method.likelihood == "answer" and method.term is None, packed=can_pack(model)
+        ),
+        callbacks=callbacks,
+    )
+    trainer.remove_callback(PrinterCallback)  # it prints on stdout, which belongs to results
+    try:
+        trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))
+    finally:
+        interrupt.restore()
+    if interrupt.asked:
+        raise KeyboardInterrupt
+    return estep
+
+
+def _scaling(
+    config: TrainingConfig, held_out: HeldOutEvaluation, estep: EStepCallback | None
+) -> TemperatureScaling | None:
+    if config.ends_in_temperature:
+        return TemperatureScaling().fit(held_out.logits, held_out.labels, logits=True)
+    if estep is not None and config.tau == "fitted":
+        return TemperatureScaling(estep.tau)
+    return None
+
+
+def _save(
+    model: Any,
+    tokenizer: PreTrainedTokenizerBase,
+    config: TrainingConfig,
+    scaling: TemperatureScaling | None,
+    folder: Path,
+) -> None:
+    if config.training_method is not None and config.weights == "lora":
         # The embeddings are not trained; asking peft to find that out sends it to the hub.
-        adapted.save_pretrained(str(output_dir), save_embedding_layers=False)
-    return adapted.eval(), History(log.events, held_out.reports)
+        model.save_pretrained(str(folder), save_embedding_layers=False)
+    elif config.training_method is not None:
+        model.save_pretrained(str(folder))
+        tokenizer.save_pretrained(str(folder))
+    if scaling is not None:
+        (folder / TEMPERATURE_FILE).write_text(scaling.to_json() + "\n", encoding="utf-8")
 
 
-def _arguments(config: TrainingConfig, folder: str, *, on_cpu: bool) -> TrainingArguments:
+def _arguments(config: TrainingConfig, folder: Path, *, on_cpu: bool, checkpoints: bool) -> TrainingArguments:
+    strategy = "epoch" if config.checkpoint_steps is None else "steps"
     return TrainingArguments(
-        output_dir=folder,
+        output_dir=str(folder),
         num_train_epochs=config.epochs,
         learning_rate=config.learning_rate,
         lr_scheduler_type=config.schedule,
         per_device_train_batch_size=config.batch_size,
         gradient_accumulation_steps=config.gradient_accumulation,
+        bf16=config.precision == "bfloat16",
+        fp16=config.precision == "float16",
         seed=config.seed,
         data_seed=config.seed,
         use_cpu=on_cpu,
         remove_unused_columns=False,  # the collator makes the columns
         dataloader_pin_memory=False,
+        ddp_find_unused_parameters=False,
         logging_strategy="epoch",
         eval_strategy="no",  # HeldOutEvaluation does it
-        save_strategy="no",
-        report_to="none",
+        save_strategy=strategy if checkpoints else "no",
+        save_steps=config.checkpoint_steps or 500,
+        report_to=config.log_to,
         disable_tqdm=True,
     )

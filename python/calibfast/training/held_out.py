@@ -12,7 +12,7 @@ from transformers import TrainerCallback
 from typing_extensions import override
 
 import calibfast
-from calibfast.evaluation.letter import score_encoded
+from calibfast.evaluation.options import letter_mass, score_encoded
 from calibfast.report.render import METRICS
 
 if TYPE_CHECKING:
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
     from calibfast.data.questions import Question
     from calibfast.metrics.report import Report
-    from calibfast.models.letters import EncodedQuestion
+    from calibfast.models.encoding import EncodedQuestion
+    from calibfast.training.config import TrainingConfig
     from calibfast.training.log import RunLog
 
 
@@ -33,8 +34,7 @@ class HeldOutEvaluation(TrainerCallback):
 
     Attributes:
         labels: (N,) int64.
-        logits: (N, K) float32 of the latest scoring.
-        reports: One before training and one for every epoch.
+        scorings: (N, K) float32 each: one before training and one for every epoch.
     """
 
     def __init__(
@@ -42,40 +42,59 @@ class HeldOutEvaluation(TrainerCallback):
         encoded: Sequence[EncodedQuestion],
         questions: Sequence[Question],
         *,
-        bins: int,
+        config: TrainingConfig,
         log: RunLog,
         progress: bool,
     ) -> None:
         self.labels = np.array([question.answer for question in questions], dtype=np.int64)
-        self.logits: NDArray[np.float32] = np.empty((0, 0), dtype=np.float32)
-        self.reports: list[Report] = []
-        self._encoded, self._bins = encoded, bins
+        self.scorings: list[NDArray[np.float32]] = []
+        self._encoded, self._config = encoded, config
         self._log, self._progress = log, progress
         self._began = time.perf_counter()
+
+    @property
+    def logits(self) -> NDArray[np.float32]:
+        """(N, K) float32 of the latest scoring."""
+        return self.scorings[-1]
+
+    @property
+    def reports(self) -> list[Report]:
+        """A report for each scoring."""
+        return [self._report(logits) for logits in self.scorings]
+
+    def evaluate(self, model: torch.nn.Module, epoch: int) -> None:
+        """Score the questions with the model as it is."""
+        self.scorings.append(score_encoded(model, self._encoded, normalize=self._config.normalize))
+        report = self._report(self.logits)
+        seconds = time.perf_counter() - self._began
+        facts = {name: getattr(report, name) for name in METRICS}
+        if self._config.scoring == "letter":
+            facts["letter_mass"] = float(letter_mass(self.logits).mean())
+        self._log.write("held-out", epoch=epoch, seconds=round(seconds, 3), n=report.n, **facts)
+        if self._progress:
+            line = (
+                f"epoch {epoch}/{self._config.epochs}  conf-ECE {report.conf_ece:.4f}  cw-ECE {report.cw_ece:.4f}  "
+                f"accuracy {report.accuracy:.4f}  NLL {report.nll:.4f}  {seconds:.0f} s"
+            )
+            tqdm.write(line, file=sys.stderr)
 
     @override
     def on_train_begin(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self._began = time.perf_counter()
-        self._evaluate(kwargs["model"], epoch=0, epochs=int(args.num_train_epochs))
+        # Before training, and where a checkpoint was the last thing that an epoch wrote.
+        done = int(state.epoch or 0)
+        if len(self.scorings) <= done:
+            self.evaluate(kwargs["model"], epoch=done)
 
     @override
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        self._evaluate(kwargs["model"], epoch=round(state.epoch or 0), epochs=int(args.num_train_epochs))
+        # An epoch that was interrupted has not ended.
+        if float(state.epoch or 0).is_integer():
+            self.evaluate(kwargs["model"], epoch=round(state.epoch or 0))
 
-    def _evaluate(self, model: torch.nn.Module, epoch: int, epochs: int) -> None:
-        self.logits, mass = score_encoded(model, self._encoded)
-        report = calibfast.evaluate(self.logits, self.labels, logits=True, bins=self._bins)
-        self.reports.append(report)
-        seconds = time.perf_counter() - self._began
-        facts = {name: getattr(report, name) for name in METRICS} | {"letter_mass": float(mass.mean())}
-        self._log.write("held-out", epoch=epoch, seconds=round(seconds, 3), n=report.n, **facts)
-        if self._progress:
-            line = (
-                f"epoch {epoch}/{epochs}  conf-ECE {report.conf_ece:.4f}  cw-ECE {report.cw_ece:.4f}  "
-                f"accuracy {report.accuracy:.4f}  NLL {report.nll:.4f}  {seconds:.0f} s"
-            )
-            tqdm.write(line, file=sys.stderr)
+    def _report(self, logits: NDArray[np.float32]) -> Report:
+        return calibfast.evaluate(logits, self.labels, logits=True, bins=self._config.bins)

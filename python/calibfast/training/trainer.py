@@ -2,79 +2,143 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
 from transformers import Trainer
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from typing_extensions import override
 
-from calibfast.models.forward import last_logits, option_logits
-from calibfast.training.losses import squared_error
+from calibfast.models.forward import log_probs, option_scores
+from calibfast.training.checkpoint import is_complete
+from calibfast.training.methods import METHODS, Options
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from torch import Tensor
 
+    from calibfast.models.batch import Batch
+    from calibfast.models.forward import LogProbs
+    from calibfast.training.checkpoint import Progress
+    from calibfast.training.config import TrainingConfig
     from calibfast.training.estep_callback import EStepCallback
-    from calibfast.training.methods import Method
 
 
 class CalibrationTrainer(Trainer):
-    """Minimises the mean over questions of likelihood loss + lambda D(target, confidences).
+    """Minimises the mean over questions of likelihood loss + the method's term.
 
     Args:
-        method: The method's losses.
-        lambda_: Weight of D.
+        config: The settings; their method trains weights.
         estep: Where the targets come from; None for a method without targets.
+        reference: (N, K) scores of the model that the training starts from; None for a method that needs none.
+        progress: What a checkpoint holds beside the Trainer's own; None where no checkpoints are written.
         **trainer: What `transformers.Trainer` takes.
     """
 
-    def __init__(self, *, method: Method, lambda_: float, estep: EStepCallback | None, **trainer: Any) -> None:
+    def __init__(
+        self,
+        *,
+        config: TrainingConfig,
+        estep: EStepCallback | None,
+        reference: Tensor | None,
+        progress: Progress | None,
+        **trainer: Any,
+    ) -> None:
         super().__init__(**trainer)
-        self._method, self._lambda, self._estep = method, lambda_, estep
-        self._sums: dict[str, Tensor | float] = {"likelihood": 0.0}
-        if estep is not None:
-            self._sums["divergence"] = 0.0
-        self._questions = 0
+        assert config.training_method is not None
+        self._config, self._method = config, METHODS[config.training_method]
+        self._likelihood = config.likelihood if self._method.targets else self._method.likelihood
+        self._estep, self._reference, self._progress = estep, reference, progress
+        self._sums: dict[str, Tensor] = {}
+        self._seen = 0
+        self._tokens = torch.tensor(1)
         # Says that our loss is divided by `num_items_in_batch` already.
         self.model_accepts_loss_kwargs = True
 
+    @override
     def get_batch_samples(
         self, epoch_iterator: Iterator[Any], num_batches: int, device: torch.device
     ) -> tuple[list[Any], Tensor]:
-        """The batches of one update, and how many questions they hold together.
+        """The batches of one update, and how many questions they hold together, over all processes.
 
         Every question counts alike, however the update is cut into batches, also where its last batch is short.
         """
         batches, _ = super().get_batch_samples(epoch_iterator, num_batches, device)
-        return batches, torch.tensor(sum(len(batch["index"]) for batch in batches), device=device)
+        counts = [(len(batch["answer"]), int(self._token_counts(batch).sum())) for batch in batches]
+        totals = torch.tensor(counts, device=device).sum(0, keepdim=True)
+        questions, self._tokens = self.accelerator.gather(totals).sum(0)
+        return batches, questions
 
+    @override
     def compute_loss(
         self,
         model: torch.nn.Module,
-        inputs: dict[str, Tensor],
+        inputs: Batch,
         return_outputs: bool = False,
         num_items_in_batch: Tensor | int | None = None,
-    ) -> Any:
+    ) -> Tensor:
         """The batch's share of the update's mean loss."""
         assert not return_outputs  # only the Trainer's own evaluation asks for outputs, which is off
         assert num_items_in_batch is not None  # see get_batch_samples
-        keep = 1 if self._method.answer_only else inputs["input_ids"].shape[1]
-        logits = last_logits(model, inputs, keep)
-        losses = self._method.likelihood(logits, inputs)
-        self._sums["likelihood"] += losses.detach().sum()
-        if self._estep is not None:
-            confidences = option_logits(logits[:, -1], inputs).softmax(1)
-            targets = self._estep.targets[inputs["index"].cpu(), : confidences.shape[1]]
-            divergences = squared_error(targets.to(confidences.device), confidences)
-            self._sums["divergence"] += divergences.detach().sum()
-            losses = losses + self._lambda * divergences
-        self._questions += len(losses)
-        return losses.sum() / num_items_in_batch
+        given = log_probs(model, inputs, question=self._likelihood == "all")
+        answer = inputs["answer"]
+        loss = torch.zeros((), device=answer.device)
+        if self._likelihood is not None:
+            tokens = given.options.sum(2).gather(1, answer[:, None])[:, 0]
+            losses = -(tokens if given.question is None else tokens + given.question)
+            counts = self._token_counts(inputs)
+            self._note("likelihood", losses / counts)
+            loss = losses.sum() / self._tokens
+            if self._config.per == "question":
+                loss = (losses / counts).sum() / num_items_in_batch
+        options = self._options(given, inputs)
+        if options is not None and self._method.term is not None:
+            term = self._method.term(options, self._config)
+            term = term.expand(len(answer))
+            self._note("term", term)
+            loss = loss + (self._config.lambda_ if self._method.weighed else 1.0) * term.sum() / num_items_in_batch
+        self._seen += len(answer)
+        # The processes' gradients are averaged.
+        shared: Tensor = loss * self.accelerator.num_processes
+        return shared
 
+    def _options(self, given: LogProbs, inputs: Batch) -> Options | None:
+        """What the method's term needs, or None while there are no targets yet."""
+        if self._method.term is None:
+            return None
+        scores = option_scores(given, inputs, self._config.normalize)
+        options, rows = scores.shape[1], inputs["index"].cpu()
+        reference = None if self._reference is None else self._reference[rows, :options].to(scores.device)
+        if self._estep is None:
+            return Options(scores, inputs["answer"], reference=reference)
+        targets = self._estep.targets_of(rows, scores.detach())
+        if targets is None:
+            return None
+        return Options(scores, inputs["answer"], targets=targets.to(scores.device), tau=self._estep.tau)
+
+    def _token_counts(self, batch: Batch) -> Tensor:
+        """(B,) tokens whose likelihood is learned."""
+        counts: Tensor = batch["real"].sum(2).gather(1, batch["answer"][:, None])[:, 0]
+        return counts + batch["asked"].sum(1) if self._likelihood == "all" else counts
+
+    def _note(self, name: str, values: Tensor) -> None:
+        self._sums[name] = self._sums.get(name, torch.zeros((), device=values.device)) + values.detach().sum()
+
+    @override
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the parts of the loss, averaged over the questions since they were last logged."""
-        if self._questions:
-            logs |= {name: float(total) / self._questions for name, total in self._sums.items()}
-            self._sums, self._questions = dict.fromkeys(self._sums, 0.0), 0
+        if self._seen:
+            logs |= {name: float(total) / self._seen for name, total in self._sums.items()}
+            self._sums, self._seen = {}, 0
         super().log(logs, start_time)
+
+    @override
+    def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
+        assert self._progress is not None  # else nothing asks for checkpoints
+        folder = Path(self._get_output_dir(trial=trial)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        if not is_complete(folder):
+            super()._save_checkpoint(model, trial)
+            if self.args.should_save:
+                self._progress.complete(folder)

@@ -23,7 +23,7 @@ import torch
 from tqdm import tqdm
 from transformers.utils import logging
 
-from calibfast.evaluation.letter import score_letters
+from calibfast.evaluation.options import score_options
 from calibfast.recalibration.temperature import TemperatureScaling
 from calibfast.training.config import TrainingConfig
 from calibfast.training.fit import fit
@@ -173,7 +173,7 @@ def run_demo(
             domain.score("aligned", model)
 
         say("temperature: one number, fitted on held-out questions, makes it less sure")
-        scores = score_letters(model, tokenizer, held_out, batch_size=SCORING_BATCH, progress=False)
+        scores = score_options(model, tokenizer, held_out, batch_size=SCORING_BATCH, progress=False)
         scaling = TemperatureScaling().fit(scores.logits, scores.labels, logits=True)
         assert scaling.temperature is not None
         for domain in domains:
@@ -186,7 +186,7 @@ def run_demo(
             adapted, _history = fit(model, tokenizer, train, held_out, config, folder / method, progress)
             for domain in domains:
                 domain.score(method, adapted)
-            model = adapted.unload()
+            model = adapted.unload()  # type: ignore[operator]
 
         (folder / "predictions").mkdir()
         for domain in domains:

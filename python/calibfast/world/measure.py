@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 import calibfast
-from calibfast.evaluation.letter import score_encoded
-from calibfast.models.letters import encode_questions
+from calibfast.evaluation.options import score_encoded
+from calibfast.models.encoding import encode_questions
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -71,7 +71,7 @@ class TestDomain:
 
     def score(self, method: Method, model: torch.nn.Module) -> None:
         """Ask a model the questions."""
-        self.logits[method], _mass = score_encoded(model, self._encoded, batch_size=SCORING_BATCH)
+        self.logits[method] = score_encoded(model, self._encoded, batch_size=SCORING_BATCH)
 
     def recalibrate(self, scaling: TemperatureScaling) -> None:
         """Scale what the aligned model said."""

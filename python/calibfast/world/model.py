@@ -71,10 +71,8 @@ def encode(tokenizer: PreTrainedTokenizerFast, questions: Sequence[Question], le
     Returns:
         (N, T) int64; the letter is the last token.
     """
-    texts = [
-        "".join(render_prompt(tokenizer, question)) + LETTERS[letter]
-        for question, letter in zip(questions, letters, strict=True)
-    ]
+    prompts = [render_prompt(tokenizer, question) for question in questions]
+    texts = [prompt.text + prompt.options[letter] for prompt, letter in zip(prompts, letters, strict=True)]
     tokens: Tensor = tokenizer(texts, return_tensors="pt")["input_ids"]
     return tokens
 

@@ -63,7 +63,7 @@ class EStep:
         return _core.targets(values, self.q, self.bins, form=form, mask=present)
 
 
-def e_step(
+def estep(
     p: ArrayLike,
     labels: ArrayLike,
     *,
@@ -84,7 +84,7 @@ def e_step(
         InputError: A row breaks its contract; the message names it.
 
     Example:
-        >>> step = e_step([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4]], [0, 1, 0], bins=2)
+        >>> step = estep([[0.9, 0.1], [0.9, 0.1], [0.6, 0.4]], [0, 1, 0], bins=2)
         >>> step.q
         array([       nan, 0.66666667])
         >>> step.targets([[0.9, 0.1]])

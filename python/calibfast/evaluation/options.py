@@ -1,4 +1,7 @@
-"""Letter scoring: the probability of an option is that of its letter as the next token, among the letters."""
+"""Option scoring: an option's probability is that of saying it next, among the question's options.
+
+By letter (`letter`), where the model has read the options, or by the option's own text (`cloze`), where it has not.
+"""
 
 from __future__ import annotations
 
@@ -9,22 +12,25 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
+from torch import distributed
 from tqdm import tqdm
 
 import calibfast
 from calibfast.errors import InputError
 from calibfast.models.batch import make_batch
-from calibfast.models.forward import last_logits, option_logits
-from calibfast.models.letters import EncodedQuestion, encode_questions
+from calibfast.models.encoding import EncodedQuestion, encode_questions
+from calibfast.models.forward import can_pack, log_probs, option_scores
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterator, Sequence
 
     from numpy.typing import NDArray
     from transformers import PreTrainedTokenizerBase
 
     from calibfast.data.questions import Question
     from calibfast.metrics.report import Report
+    from calibfast.models.forward import Normalize
+    from calibfast.models.prompt import Scoring
 
 MAX_TOKENS = 16_384
 """Of a forward pass, padding included, so that long questions do not need more memory than short ones."""
@@ -37,16 +43,17 @@ class OptionScores:
     """What a model gave the options of N questions, of up to K options.
 
     Attributes:
-        logits: (N, K) float32, the letters' next-token logits; -inf where a question has no such option.
+        logits: (N, K) float32, the options' log-likelihoods; -inf where a question has no such option.
         labels: (N,) int64, index of the right option.
-        letter_mass: (N,) float32 in [0, 1], the probability that all letters together had among all tokens.
+        letter_mass: (N,) float32 in [0, 1], the probability that all letters together had among all tokens; None
+            where options were scored by their text.
         ids: The questions' names.
         subjects: The questions' subjects.
     """
 
     logits: NDArray[np.float32]
     labels: NDArray[np.int64]
-    letter_mass: NDArray[np.float32]
+    letter_mass: NDArray[np.float32] | None
     ids: tuple[str, ...]
     subjects: tuple[str | None, ...]
 
@@ -62,7 +69,7 @@ class OptionScores:
         return calibfast.evaluate(self.logits, self.labels, logits=True, bins=bins)
 
     def save(self, path: str | Path) -> None:
-        """Write an `.npz` file that `calibfast ece` reads: `logits`, `labels`, `letter_mass`, `id`, `subject`.
+        """Write an `.npz` file that `calibfast ece` reads: with the letter mass, ids and subjects.
 
         Raises:
             InputError: The path does not end in `.npz`, or cannot be written.
@@ -70,15 +77,16 @@ class OptionScores:
         path = Path(path)
         check_predictions_path(path)
         unfinished = path.with_name(f".{path.name}")
+        mass = {} if self.letter_mass is None else {"letter_mass": self.letter_mass}
         try:
             with unfinished.open("wb") as file:
                 np.savez(
                     file,
                     logits=self.logits,
                     labels=self.labels,
-                    letter_mass=self.letter_mass,
                     id=np.array(self.ids),
                     subject=np.array([subject or "" for subject in self.subjects]),
+                    **mass,  # type: ignore[arg-type]
                 )
             unfinished.replace(path)
         except OSError as error:
@@ -97,20 +105,28 @@ def check_predictions_path(path: Path) -> None:
         raise InputError(f"{path}: there is no folder {path.parent}")
 
 
-def score_letters(
+def score_options(
     model: torch.nn.Module,
     tokenizer: PreTrainedTokenizerBase,
     questions: Sequence[Question],
     *,
+    scoring: Scoring = "letter",
+    normalize: Normalize = "sum",
+    examples: Sequence[Sequence[Question]] | None = None,
     batch_size: int = 256,
     progress: bool = True,
 ) -> OptionScores:
-    """Score the options of questions by their letters.
+    """Score the options of questions.
 
     Args:
         model: A causal language model, with or without an adapter.
         tokenizer: Its tokenizer.
         questions: At least one.
+        scoring: `letter`: by the letter of an option, all of which the model has read. `cloze`: by the option's own
+            text after the question alone.
+        normalize: Log-likelihood of an option as the `sum` over its tokens, or divided by their number (`token`) or by
+            the bytes of its text (`byte`). The same for letters, which are one token.
+        examples: For each question, those to show before it with their answers. Default: none.
         batch_size: Questions in a forward pass at most; fewer where they are long. Default 256. It does not change
             the scores but for rounding.
         progress: Whether to show a bar on stderr, if that is a terminal.
@@ -121,10 +137,11 @@ def score_letters(
     Raises:
         InputError: The tokenizer has no token for a letter, or a question is longer than the model can read.
     """
-    encoded = encode_questions(tokenizer, questions)
+    encoded = encode_questions(tokenizer, questions, scoring, examples)
     check_lengths(model, encoded, questions)
-    logits, mass = score_encoded(model, encoded, batch_size=batch_size, progress=progress)
-    if mass.mean() < SMALL_MASS:
+    logits = score_encoded(model, encoded, normalize=normalize, batch_size=batch_size, progress=progress)
+    mass = letter_mass(logits) if scoring == "letter" else None
+    if mass is not None and mass.mean() < SMALL_MASS:
         print(
             f"warning: the option letters hold {mass.mean():.0%} of the probability; "
             "the model would rather say something else, so read its confidence with care",
@@ -139,6 +156,11 @@ def score_letters(
     )
 
 
+def letter_mass(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """(N,) probability of all letters together, from their log-probabilities (N, K)."""
+    return np.asarray(np.exp(logits).sum(axis=1))
+
+
 def check_lengths(model: torch.nn.Module, encoded: Sequence[EncodedQuestion], questions: Sequence[Question]) -> None:
     """Refuse questions that are longer than the model's positions.
 
@@ -147,41 +169,61 @@ def check_lengths(model: torch.nn.Module, encoded: Sequence[EncodedQuestion], qu
     """
     longest = getattr(model.config, "max_position_embeddings", None)
     for row, question in zip(encoded, questions, strict=True):
-        if longest is not None and len(row.context) > longest:
+        tokens = len(row.context) + max(len(option) - 1 for option in row.options)
+        if longest is not None and tokens > longest:
             raise InputError(
-                f"question '{question.id}' has {len(row.context)} tokens, and the model reads {longest} at most; "
+                f"question '{question.id}' has {tokens} tokens, and the model reads {longest} at most; "
                 "leave it out, or use a model with a longer context"
             )
 
 
 @torch.no_grad()
 def score_encoded(
-    model: torch.nn.Module, encoded: Sequence[EncodedQuestion], *, batch_size: int = 256, progress: bool = False
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    model: torch.nn.Module,
+    encoded: Sequence[EncodedQuestion],
+    *,
+    normalize: Normalize = "sum",
+    batch_size: int = 256,
+    progress: bool = False,
+) -> NDArray[np.float32]:
     """Score questions that are tokenised already; the E-step does so every epoch.
 
+    The processes of a distributed run share the work, batch by batch: each question is scored once, in the same
+    batch as one process would put it, so that its scores do not depend on how many there are.
+
     Returns:
-        The letters' logits (N, K), -inf where absent, and the letter mass (N,); see `OptionScores`.
+        (N, K) log-likelihoods of the options, -inf where absent; see `OptionScores`.
     """
     device = next(model.parameters()).device
-    width = max(len(row.letters) for row in encoded)
-    logits = np.full((len(encoded), width), -np.inf, dtype=np.float32)
-    mass = np.empty(len(encoded), dtype=np.float32)
-    # Rows of like length together: little padding. The longest first: what does not fit in memory fails at once.
-    order = sorted(range(len(encoded)), key=lambda index: -len(encoded[index].context))
+    width = max(len(row.options) for row in encoded)
+    packed = can_pack(model)
+    shared = distributed.is_available() and distributed.is_initialized()
+    rank, processes = (distributed.get_rank(), distributed.get_world_size()) if shared else (0, 1)
+    scores = torch.zeros(len(encoded), width)
     training = model.training
     model.eval()
-    with tqdm(total=len(order), unit=" questions", desc="score", disable=None if progress else True) as bar:
-        while order:
-            fitting = max(1, min(batch_size, MAX_TOKENS // len(encoded[order[0]].context)))
-            rows, order = order[:fitting], order[fitting:]
-            batch = make_batch([encoded[index] for index in rows])
-            batch = {name: tensor.to(device) for name, tensor in batch.items()}
-            # One position a row: the vocabulary is wide.
-            vocabulary = last_logits(model, batch, keep=1)[:, 0]
-            letters = option_logits(vocabulary, batch)
-            logits[rows, : letters.shape[1]] = letters.cpu().numpy()
-            mass[rows] = (letters.logsumexp(1) - vocabulary.logsumexp(1)).exp().cpu().numpy()
+    with tqdm(total=len(encoded), unit=" questions", desc="score", disable=None if progress else True) as bar:
+        for number, rows in enumerate(_batches(encoded, batch_size)):
+            if number % processes == rank:
+                batch = make_batch([encoded[index] for index in rows], packed=packed)
+                batch = {name: value.to(device) if torch.is_tensor(value) else value for name, value in batch.items()}
+                found = option_scores(log_probs(model, batch), batch, normalize)
+                scores[rows, : found.shape[1]] = found.cpu()
             bar.update(len(rows))
     model.train(training)
-    return logits, mass
+    if shared:
+        # Every score comes from one process and is 0 in the others, so the sum is exact.
+        everywhere = scores.to(device)
+        distributed.all_reduce(everywhere)
+        scores = everywhere.cpu()
+    present = torch.arange(width) < torch.tensor([[len(row.options)] for row in encoded])
+    return np.asarray(scores.masked_fill(~present, float("-inf")).numpy())
+
+
+def _batches(encoded: Sequence[EncodedQuestion], batch_size: int) -> Iterator[list[int]]:
+    """Rows of like length together: little padding. The longest first: what does not fit in memory fails at once."""
+    order = sorted(range(len(encoded)), key=lambda index: -encoded[index].tokens)
+    while order:
+        fitting = max(1, min(batch_size, MAX_TOKENS // encoded[order[0]].tokens))
+        yield order[:fitting]
+        order = order[fitting:]

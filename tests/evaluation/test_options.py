@@ -8,8 +8,8 @@ from tiny import make_model, make_questions, make_tokenizer
 import calibfast
 from calibfast.data.questions import Question
 from calibfast.errors import InputError
-from calibfast.evaluation.letter import score_letters
-from calibfast.models.letters import encode_questions
+from calibfast.evaluation.options import score_options
+from calibfast.models.encoding import encode_questions
 
 TOKENIZER = make_tokenizer()
 
@@ -20,7 +20,7 @@ def one_by_one(model, questions):
     with torch.no_grad():
         for row in encode_questions(TOKENIZER, questions):
             probs = model(torch.tensor([row.context])).logits[0, -1].softmax(-1)
-            letters = probs[list(row.letters)]
+            letters = probs[[token for (token,) in row.options]]
             scores.append(((letters / letters.sum()).numpy(), float(letters.sum())))
     return scores
 
@@ -28,7 +28,7 @@ def one_by_one(model, questions):
 @pytest.mark.parametrize("batch_size", [1, 7, 64])
 def test_scores_are_those_of_each_question_alone(batch_size):
     model, questions = make_model(), make_questions(20)
-    scores = score_letters(model, TOKENIZER, questions, batch_size=batch_size, progress=False)
+    scores = score_options(model, TOKENIZER, questions, batch_size=batch_size, progress=False)
     assert scores.logits.dtype == np.float32
     assert scores.ids == tuple(question.id for question in questions)
     for row, (probs, mass) in enumerate(one_by_one(model, questions)):
@@ -40,12 +40,12 @@ def test_scores_are_those_of_each_question_alone(batch_size):
 
 def test_the_model_keeps_its_mode():
     model = make_model().train()
-    score_letters(model, TOKENIZER, make_questions(3), progress=False)
+    score_options(model, TOKENIZER, make_questions(3), progress=False)
     assert model.training
 
 
 def test_a_small_letter_mass_is_said(capsys):
-    score_letters(make_model(), TOKENIZER, make_questions(3), progress=False)
+    score_options(make_model(), TOKENIZER, make_questions(3), progress=False)
     captured = capsys.readouterr()
     assert captured.out == ""
     assert captured.err.startswith("warning: the option letters hold")
@@ -53,7 +53,7 @@ def test_a_small_letter_mass_is_said(capsys):
 
 def test_predictions_that_calibfast_reads(tmp_path):
     questions = [Question("a", "optics", "?", ("x", "y", "z"), 2), *make_questions(30)]
-    scores = score_letters(make_model(), TOKENIZER, questions, progress=False)
+    scores = score_options(make_model(), TOKENIZER, questions, progress=False)
     path = tmp_path / "preds.npz"
     scores.save(path)
     assert [file.name for file in tmp_path.iterdir()] == ["preds.npz"]
@@ -67,7 +67,7 @@ def test_predictions_that_calibfast_reads(tmp_path):
 
 
 def test_where_predictions_cannot_go(tmp_path):
-    scores = score_letters(make_model(), TOKENIZER, make_questions(3), progress=False)
+    scores = score_options(make_model(), TOKENIZER, make_questions(3), progress=False)
     with pytest.raises(InputError, match=r"written as \.npz"):
         scores.save(tmp_path / "preds.csv")
     with pytest.raises(InputError, match="there is no folder"):
@@ -77,4 +77,4 @@ def test_where_predictions_cannot_go(tmp_path):
 def test_a_question_longer_than_the_model_reads():
     long = Question("long", None, "x" * 600, ("x", "y"), 0)
     with pytest.raises(InputError, match=r"question 'long' has 6.. tokens, and the model reads 512"):
-        score_letters(make_model(), TOKENIZER, [long], progress=False)
+        score_options(make_model(), TOKENIZER, [long], progress=False)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from reference import estep as reference
 
-from calibfast import InputError, e_step
+from calibfast import InputError, estep
 
 RNG = np.random.default_rng(0)
 P = RNG.dirichlet([0.8] * 4, 2000)
@@ -16,7 +16,7 @@ Y = np.where(RNG.random(2000) < 0.6, P.argmax(axis=1), RNG.integers(0, 4, 2000))
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_assignment_and_accuracies(dtype):
     p = P.astype(dtype)
-    step = e_step(p, Y, bins=10)
+    step = estep(p, Y, bins=10)
     assignment, q = reference.accuracies(p, Y, 10)
     np.testing.assert_array_equal(step.assign(p), assignment)
     np.testing.assert_allclose(step.q, q, rtol=1e-15)
@@ -24,7 +24,7 @@ def test_assignment_and_accuracies(dtype):
 
 
 def test_targets_follow_equation_6():
-    step = e_step(P, Y, bins=10)
+    step = estep(P, Y, bins=10)
     targets = step.targets(P)
     kept = 0
     for c, m, target in zip(P, step.assign(P), targets, strict=True):
@@ -36,7 +36,7 @@ def test_targets_follow_equation_6():
 
 
 def test_a_held_out_step_gives_targets_for_other_rows():
-    step = e_step(P[:100], Y[:100], bins=50)
+    step = estep(P[:100], Y[:100], bins=50)
     assert np.isnan(step.q).any()
     targets = step.targets(P[100:])
     assert np.isfinite(targets).all()
@@ -57,7 +57,7 @@ def test_every_target_is_a_distribution_that_keeps_the_answer(seed, k, accuracy,
     top = logits.argmax(axis=1)
     wrong = np.where(np.isfinite(logits), logits, np.inf).argmin(axis=1)
     labels = np.where(rng.random(50) < accuracy, top, wrong)
-    targets = e_step(logits, labels, logits=True).targets(logits, logits=True)
+    targets = estep(logits, labels, logits=True).targets(logits, logits=True)
     assert np.isfinite(targets).all()
     np.testing.assert_allclose(targets.sum(axis=1), 1, atol=1e-12)
     np.testing.assert_array_equal(targets.argmax(axis=1), top)
@@ -67,7 +67,7 @@ def test_every_target_is_a_distribution_that_keeps_the_answer(seed, k, accuracy,
 
 def test_a_bin_that_is_always_wrong_ends_in_the_least_sure_target_with_the_same_answer():
     probs = np.tile([0.9, 0.1, 0.0, 0.0], (10, 1))
-    step = e_step(probs, np.ones(10, int))
+    step = estep(probs, np.ones(10, int))
     assert step.q[8] == 0
     (target,) = step.targets(probs[:1])
     assert target[0] == pytest.approx(target[1], rel=1e-5)
@@ -76,6 +76,6 @@ def test_a_bin_that_is_always_wrong_ends_in_the_least_sure_target_with_the_same_
 
 def test_errors_name_the_row():
     with pytest.raises(InputError, match="row 1"):
-        e_step([[0.5, 0.5], [0.9, 0.2]], [0, 0])
+        estep([[0.5, 0.5], [0.9, 0.2]], [0, 0])
     with pytest.raises(InputError, match="shape"):
-        e_step(P, Y).targets(P[0])
+        estep(P, Y).targets(P[0])
