@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import sys
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext, redirect_stderr
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -158,13 +159,11 @@ def _check_folder(path: Path) -> None:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """Loading bars on terminals only, and no tables of weights: those that matter are errors."""
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    verbosity = logging.get_verbosity()
     logging.set_verbosity_error()  # type: ignore[no-untyped-call]
-    if not sys.stderr.isatty():
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
+    # Not by transformers' switch for bars, which leaves the one of GGUF files on.
+    with nullcontext() if sys.stderr.isatty() else redirect_stderr(io.StringIO()):
+        try:
+            yield
+        finally:
+            logging.set_verbosity(verbosity)
