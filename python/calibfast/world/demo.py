@@ -11,64 +11,23 @@ paper, are inflated by what the model has memorised.
 from __future__ import annotations
 
 import json
-import sys
 import time
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
-
-import numpy as np
-import torch
-from tqdm import tqdm
-from transformers.utils import logging
+from typing import TYPE_CHECKING, Any, Literal
 
 from calibfast.evaluation.options import score_options
 from calibfast.recalibration.temperature import TemperatureScaling
 from calibfast.training.config import TrainingConfig
 from calibfast.training.fit import fit
 from calibfast.training.folder import whole_folder
-from calibfast.world.align import BATCH, align, majority_pairs
-from calibfast.world.designer import IN_DOMAIN, OUT_OF_DOMAIN, Designer
+from calibfast.world.making import FULL, THREADS, Recipe, few_threads, make_world, say
 from calibfast.world.measure import SCORING_BATCH, Row, TestDomain
-from calibfast.world.model import make_model, make_tokenizer, pretrain, reading
 from calibfast.world.picture import draw_collapse
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
     from pathlib import Path
 
-    from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-_T = TypeVar("_T")
-
-THREADS = 1
-"""Fixed, as the order of sums depends on it. A second one gains a third where the machine is idle, and where it is
-not, threads that wait for each other on a model this small are several times slower than one."""
-
-
-@dataclass(frozen=True)
-class Recipe:
-    """How much of everything.
-
-    Attributes:
-        pretraining_steps: Updates on 128 fresh questions each.
-        alignment_steps: DPO updates on 64 pairs each.
-        pairs: Preference pairs to draw them from.
-        train: Questions to restore calibration with.
-        held_out: Questions for the temperature, for q_m, and to watch the training by.
-        test: Questions to measure on, in each domain.
-    """
-
-    pretraining_steps: int = 500
-    alignment_steps: int = 60
-    pairs: int = 2000
-    train: int = 2000
-    held_out: int = 1000
-    test: int = 4000
-
-
-FULL = Recipe()
 FAST = Recipe(pretraining_steps=125, alignment_steps=15, pairs=500, train=500, held_out=500, test=1000)
 """A quarter of the steps: a test's recipe. Its model knows little."""
 
@@ -128,51 +87,20 @@ def run_demo(
     """
     began = time.perf_counter()
     recipe = FAST if fast else FULL
-    streams = [np.random.default_rng(child) for child in np.random.SeedSequence(seed).spawn(7)]
-    world, to_read, to_vote, to_train, to_hold_out, to_test_in, to_test_out = streams
 
-    def say(text: str) -> None:
-        if progress:
-            print(text, file=sys.stderr, flush=True)
-
-    def bar(batches: Iterable[_T], steps: int) -> Iterable[_T]:
-        shown: Iterable[_T] = tqdm(batches, total=steps, unit=" batches", disable=None if progress else True)
-        return shown
-
-    with _threads(THREADS), whole_folder(output, overwrite=overwrite) as folder:
-        designer, tokenizer = Designer(world), make_tokenizer()
-        sets = {
-            "train": designer.draw(recipe.train, IN_DOMAIN, to_train, "train"),
-            "held-out": designer.draw(recipe.held_out, IN_DOMAIN, to_hold_out, "held-out"),
-            "test-in": designer.draw(recipe.test, IN_DOMAIN, to_test_in, "test-in"),
-            "test-out": designer.draw(recipe.test, OUT_OF_DOMAIN, to_test_out, "test-out"),
-        }
-        for name, drawn in sets.items():
-            drawn.write(folder / f"{name}.jsonl")
-        train, held_out = sets["train"].questions, sets["held-out"].questions
+    with few_threads(), whole_folder(output, overwrite=overwrite) as folder:
+        world = make_world(folder, seed, recipe, progress=progress)
+        tokenizer, model = world.tokenizer, world.aligned
+        train, held_out = world.sets["train"].questions, world.sets["held-out"].questions
         domains = [
-            TestDomain("in", sets["test-in"], tokenizer),
-            TestDomain("out", sets["test-out"], tokenizer),
+            TestDomain("in", world.sets["test-in"], tokenizer),
+            TestDomain("out", world.sets["test-out"], tokenizer),
         ]
-
-        torch.manual_seed(seed)
-        model = make_model(tokenizer)
-        say(f"base: a model of {model.num_parameters():,} parameters learns to answer")
-        steps = recipe.pretraining_steps
-        pretrain(model, bar(reading(designer, tokenizer, steps, to_read), steps), steps)
-        _save(model, tokenizer, folder / "base")
         for domain in domains:
-            domain.score("base", model)
-
-        say("aligned: DPO teaches it the majority's answers, until its preferences collapse")
-        contexts, answers = majority_pairs(designer, tokenizer, recipe.pairs, to_vote)
-        draws = [to_vote.choice(recipe.pairs, BATCH, replace=False) for _ in range(recipe.alignment_steps)]
-        align(model, contexts, answers, bar(map(torch.from_numpy, draws), len(draws)))
-        _save(model, tokenizer, folder / "aligned")
-        for domain in domains:
+            domain.score("base", world.base)
             domain.score("aligned", model)
 
-        say("temperature: one number, fitted on held-out questions, makes it less sure")
+        say("temperature: one number, fitted on held-out questions, makes it less sure", progress=progress)
         scores = score_options(model, tokenizer, held_out, batch_size=SCORING_BATCH, progress=False)
         scaling = TemperatureScaling().fit(scores.logits, scores.labels, logits=True)
         assert scaling.temperature is not None
@@ -181,7 +109,8 @@ def run_demo(
 
         for method in ("cft", "rcft"):
             config = restoring(method, seed)
-            say(f"{method}: {config.epochs} epochs on {recipe.train:,} questions restore its calibration")
+            told = f"{method}: {config.epochs} epochs on {recipe.train:,} questions restore its calibration"
+            say(told, progress=progress)
             (folder / method).mkdir()
             adapted, _history = fit(model, tokenizer, train, held_out, config, folder / method, progress)
             for domain in domains:
@@ -207,24 +136,3 @@ def run_demo(
         }
         (folder / "results.json").write_text(json.dumps(results, indent=2) + "\n", encoding="utf-8")
     return DemoResult(rows, scaling.temperature, output, seconds)
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def _save(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, folder: Path) -> None:
-    shown = logging.is_progress_bar_enabled()
-    logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # a bar for a megabyte
-    try:
-        model.save_pretrained(folder)
-    finally:
-        if shown:
-            logging.enable_progress_bar()  # type: ignore[no-untyped-call]
-    tokenizer.save_pretrained(folder)
