@@ -22,7 +22,7 @@ $(BIN)/python:
 
 # The extension is built once and installed in place: edits of Python files need no rebuild.
 $(VENV)/demo.stamp: $(BIN)/python $(SOURCES)
-	$(UV) 'maturin>=1.16,<2' 'numpy>=1.26' 'typer>=0.16'
+	$(UV) 'maturin>=1.16,<2' 'numpy>=1.26' 'typer>=0.19'
 	$(BIN)/maturin develop --release --uv --extras train,plot
 	@touch $@
 

@@ -8,7 +8,7 @@ import traceback
 from typing import Annotated, Any, NoReturn
 
 import typer
-from typer.core import TyperGroup
+from typer.core import TyperCommand, TyperGroup
 
 from calibfast import __version__
 from calibfast.cli.output import discard_stdout, write
@@ -24,6 +24,21 @@ _BUG = 70
 _UsageError: Any = typer.BadParameter.__mro__[1]
 
 
+class PanelledCommand(TyperCommand):
+    """A command whose help has a section for each panel of options."""
+
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Write the sections, in the order of their first options."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            panel = getattr(parameter, "rich_help_panel", None) or f"{parameter.param_type_name.title()}s"
+            if record := parameter.get_help_record(ctx):
+                sections.setdefault(panel, []).append(record)
+        for panel, records in sections.items():
+            with formatter.section(panel):
+                formatter.write_dl(records)
+
+
 class LazyGroup(TyperGroup):
     """Commands that cost nothing until they are used."""
 
@@ -36,7 +51,9 @@ class LazyGroup(TyperGroup):
         if cmd_name not in COMMANDS:
             return None
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
-        single.command(cmd_name)(getattr(importlib.import_module(f"calibfast.cli.{cmd_name}"), cmd_name))
+        single.command(cmd_name, cls=PanelledCommand)(
+            getattr(importlib.import_module(f"calibfast.cli.{cmd_name}"), cmd_name)
+        )
         return typer.main.get_command(single)
 
 

@@ -6,105 +6,203 @@ import csv
 import io
 import json
 import sys
-from enum import Enum
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
 from calibfast.cli.output import Format, write
-from calibfast.cli.train import Dtype
+from calibfast.cli.settings import Device, Dtype, SkipBadRows
 from calibfast.models.extra import require_train_extra
+from calibfast.models.prompt import Scoring
 
 if TYPE_CHECKING:
+    from calibfast.data.questions import Question
     from calibfast.errors import InputError
-    from calibfast.evaluation.options import OptionScores
     from calibfast.metrics.report import Report
+    from calibfast.training.finished import FinishedRun
 
-
-class Quantize(str, Enum):
-    """How a model's weights are packed."""
-
-    none = "none"
-    eight = "8bit"
-    four = "4bit"
+Normalize = Literal["sum", "token", "byte"]
+_KNOBS = "a smaller --batch-size; --dtype bfloat16; --quantize 8bit or 4bit"
 
 
 def evaluate(
+    *,
     model: Annotated[
         str,
-        typer.Option(help="The model: a folder, a .gguf file or a hub id.", metavar="PATH|ID", show_default=False),
+        typer.Option(help="The model: a folder, a .gguf file or a hub id.", metavar="PATH|ID", rich_help_panel="Data"),
     ],
+    adapter: Annotated[
+        Path | None,
+        typer.Option(
+            help="A run of calibfast train, or another adapter. A run brings its temperature along, and how to ask.",
+            metavar="DIR",
+            rich_help_panel="Data",
+        ),
+    ] = None,
     data: Annotated[
-        Path, typer.Option(help="Questions: .jsonl or .json, also with .gz.", metavar="FILE", show_default=False)
+        Path, typer.Option(help="Questions: .jsonl or .json, also with .gz.", metavar="FILE", rich_help_panel="Data")
     ],
+    limit: Annotated[
+        int | None, typer.Option(help="Read the first N questions alone.", metavar="N", min=1, rich_help_panel="Data")
+    ] = None,
+    skip_bad_rows: SkipBadRows = False,
+    scoring: Annotated[
+        Scoring | None,
+        typer.Option(
+            help="An option's probability is that of its letter, or of its text without seeing the options. Default: "
+            "the run's, or letter.",
+            rich_help_panel="Scoring",
+        ),
+    ] = None,
+    normalize: Annotated[
+        Normalize | None,
+        typer.Option(
+            help="cloze: an option's log-likelihood as it is, or divided by its tokens or bytes. Default: the run's, "
+            "or sum.",
+            rich_help_panel="Scoring",
+        ),
+    ] = None,
+    few_shot: Annotated[
+        int | None,
+        typer.Option(help="Show N solved questions first.", metavar="N", min=1, rich_help_panel="Scoring"),
+    ] = None,
+    few_shot_data: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where they come from: the first of the question's subject, if the file has it.",
+            metavar="FILE",
+            rich_help_panel="Scoring",
+        ),
+    ] = None,
+    option_order: Annotated[
+        Literal["given", "permute"],
+        typer.Option(
+            help="letter: permute asks each question once for each cyclic order of its options, takes the mean of each "
+            "option's probability, and reports what the letters themselves draw.",
+            rich_help_panel="Scoring",
+        ),
+    ] = "given",
+    bins: Annotated[int, typer.Option(help="Number of equal-width bins.", min=1, rich_help_panel="Scoring")] = 10,
     output: Annotated[
         Path,
         typer.Option(
-            help="Where to write the predictions (.npz), for calibfast ece.", metavar="FILE", show_default=False
+            help="Where to write the predictions (.npz), for calibfast ece.", metavar="FILE", rich_help_panel="Run"
         ),
     ],
-    adapter: Annotated[
-        Path | None, typer.Option(help="An adapter for the model, as calibfast train saves it.", metavar="DIR")
-    ] = None,
-    limit: Annotated[int | None, typer.Option(help="Read this many questions at most.", metavar="N", min=1)] = None,
-    skip_bad_rows: Annotated[
-        bool, typer.Option("--skip-bad-rows", help="Leave out rows that are no question, and list them on stderr.")
-    ] = False,
-    bins: Annotated[int, typer.Option(help="Number of equal-width bins.", min=1)] = 10,
-    batch_size: Annotated[int, typer.Option(help="Questions in a forward pass at most.", min=1)] = 256,
-    dtype: Annotated[
-        Dtype, typer.Option(help="Type of the weights; auto is float32 on a CPU, else the model's own.")
-    ] = Dtype.auto,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...")] = "auto",
+    batch_size: Annotated[
+        int, typer.Option(help="Questions in a forward pass at most.", min=1, rich_help_panel="Run")
+    ] = 256,
+    dtype: Dtype = "auto",
     quantize: Annotated[
-        Quantize, typer.Option(help="Pack the weights while loading, by bitsandbytes.")
-    ] = Quantize.none,
-    format: Annotated[Format, typer.Option(help="How to print the result.")] = Format.table,  # noqa: A002
+        Literal["none", "8bit", "4bit"],
+        typer.Option(help="Pack the weights while loading, by bitsandbytes.", rich_help_panel="Run"),
+    ] = "none",
+    device: Device = "auto",
+    format: Annotated[  # noqa: A002
+        Format, typer.Option(help="How to print the result.", rich_help_panel="Run")
+    ] = Format.table,
 ) -> None:
     """Ask a model multiple-choice questions and measure how far its confidence can be trusted.
 
-    An option's probability is that of its letter as the next token, among the letters of the question. How much
-    probability all letters hold is printed with the metrics: where it is small, the model would say something else.
+    An option's probability is that of saying it next, among the options of the question: its letter, or its text.
+    How much probability all letters hold is printed with the metrics: where it is small, the model would say something
+    else.
 
     calibfast evaluate --model ./model --data test.jsonl.gz --output preds.npz
 
     calibfast ece preds.npz --bins 15 --plot reliability.png
     """
     require_train_extra("calibfast evaluate")
-    from calibfast.data.questions import describe_skipped, read_questions
+    from calibfast.data.few_shot import few_shot_examples
     from calibfast.evaluation.options import check_predictions_path, score_options
+    from calibfast.evaluation.permute import average_orders, cyclic_orders
     from calibfast.models.adapter import load_adapter
     from calibfast.models.load import load_model
     from calibfast.models.memory import memory_advice
+    from calibfast.training.finished import read_run
+
+    check_predictions_path(output)
+    if (few_shot is None) != (few_shot_data is None):
+        raise typer.BadParameter("give both or neither", param_hint="'--few-shot', '--few-shot-data'")
+    run = read_run(adapter or model)
+    scoring, normalize = _asking(run, scoring, normalize)
+    permuted = option_order == "permute"
+    if permuted and scoring != "letter":
+        raise typer.BadParameter("permute: a cloze does not show the options", param_hint="'--option-order'")
+    questions = _read(data, limit, skip_bad_rows=skip_bad_rows)
+    if run is not None:
+        run.check_unseen(questions)
+    asked = cyclic_orders(questions) if permuted else questions
+    examples = None
+    if few_shot is not None and few_shot_data is not None:
+        examples = few_shot_examples(asked, _read(few_shot_data, skip_bad_rows=skip_bad_rows), few_shot)
+    with memory_advice(_KNOBS):
+        scorer, tokenizer = load_model(model, dtype=dtype, device=device, quantize=quantize)
+        if adapter is not None and (run is None or run.trains):
+            scorer = load_adapter(scorer, adapter)  # type: ignore[assignment]
+        scores = score_options(
+            scorer, tokenizer, asked, scoring=scoring, normalize=normalize, examples=examples, batch_size=batch_size
+        )
+    temperature = None if run is None else run.temperature
+    if temperature is not None:
+        scores = scores.at_temperature(temperature)
+    biases = None
+    if permuted:
+        scores, biases = average_orders(questions, scores)
+    scores.save(output)
+    facts = {
+        "scoring": scoring,
+        "normalize": normalize,
+        "letter_mass": None if scores.letter_mass is None else float(scores.letter_mass.mean()),
+        "temperature": temperature,
+        "position_bias": None if biases is None else [asdict(bias) for bias in biases],
+    }
+    write(_render(scores.report(bins), facts, format))
+
+
+def _read(path: Path, limit: int | None = None, *, skip_bad_rows: bool) -> list[Question]:
+    from calibfast.data.questions import describe_skipped, read_questions
 
     skipped: list[InputError] | None = [] if skip_bad_rows else None
-    questions = read_questions(data, limit, skipped=skipped)
+    questions = read_questions(path, limit, skipped=skipped)
     if skipped:
-        print(describe_skipped(data, skipped), file=sys.stderr)
-    check_predictions_path(output)
-    with memory_advice("a smaller --batch-size; --dtype bfloat16; --quantize 8bit or 4bit"):
-        base, tokenizer = load_model(model, dtype=dtype.value, device=device, quantize=quantize.value)
-        scorer = base if adapter is None else load_adapter(base, adapter)
-        scores = score_options(scorer, tokenizer, questions, batch_size=batch_size)
-    scores.save(output)
-    write(_render(scores, scores.report(bins), format))
+        print(describe_skipped(path, skipped), file=sys.stderr)
+    return questions
 
 
-def _render(scores: OptionScores, report: Report, format: Format) -> str:  # noqa: A002
+def _asking(run: FinishedRun | None, scoring: Scoring | None, normalize: Normalize | None) -> tuple[Scoring, Normalize]:
+    """How the questions are asked: as the flags say, else as the run was trained."""
+    trained: tuple[Scoring, Normalize] = ("letter", "sum") if run is None else (run.scoring, run.normalize)
+    asking = (scoring or trained[0], normalize or trained[1])
+    if run is not None and asking != trained:
+        print(
+            f"warning: {run.folder} was trained with --scoring {trained[0]} --normalize {trained[1]}", file=sys.stderr
+        )
+    return asking
+
+
+def _render(report: Report, facts: dict[str, Any], format: Format) -> str:  # noqa: A002
     from calibfast.report import render
 
-    assert scores.letter_mass is not None
-    mass = float(scores.letter_mass.mean())
     text = render(report, format.value)
     if format is Format.json:
-        return json.dumps(json.loads(text) | {"letter_mass": mass}, indent=2) + "\n"
+        return json.dumps(json.loads(text) | facts, indent=2) + "\n"
     if format is Format.csv:
         [row] = csv.DictReader(io.StringIO(text))
-        row["letter_mass"] = repr(mass)
         wider = io.StringIO()
-        writer = csv.DictWriter(wider, list(row), lineterminator="\n")
+        cells = row | {name: fact for name, fact in facts.items() if name != "position_bias"}
+        writer = csv.DictWriter(wider, list(cells), lineterminator="\n")
         writer.writeheader()
-        writer.writerow(row)
+        writer.writerow(cells)
         return wider.getvalue()
-    return f"{text}The letters hold {mass:.1%} of the probability.\n"
+    notes = ["Asked as a cloze; normalize: {normalize}."]
+    if facts["letter_mass"] is not None:
+        notes = ["The letters hold {letter_mass:.1%} of the probability."]
+    if facts["temperature"] is not None:
+        notes.append("All scores are divided by the run's temperature, {temperature:.4g}.")
+    if facts["position_bias"] is not None:
+        shares = ("{letter} {probability:.1%} ({uniform:.1%})".format(**bias) for bias in facts["position_bias"])
+        notes.append(f"What the letters draw, whatever they name (and their fair share): {', '.join(shares)}.")
+    return text + "".join(note.format(**facts) + "\n" for note in notes)

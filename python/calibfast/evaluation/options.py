@@ -6,7 +6,7 @@ By letter (`letter`), where the model has read the options, or by the option's o
 from __future__ import annotations
 
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -43,7 +43,8 @@ class OptionScores:
     """What a model gave the options of N questions, of up to K options.
 
     Attributes:
-        logits: (N, K) float32, the options' log-likelihoods; -inf where a question has no such option.
+        logits: (N, K) float32, the options' log-likelihoods, also at a temperature or averaged over orders; -inf where
+            a question has no such option.
         labels: (N,) int64, index of the right option.
         letter_mass: (N,) float32 in [0, 1], the probability that all letters together had among all tokens; None
             where options were scored by their text.
@@ -63,6 +64,10 @@ class OptionScores:
         logits = self.logits.astype(np.float64)
         exp = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(exp / exp.sum(axis=1, keepdims=True))
+
+    def at_temperature(self, temperature: float) -> OptionScores:
+        """The same scores divided by a temperature; the letter mass stays what the model gave."""
+        return replace(self, logits=self.logits / np.float32(temperature))
 
     def report(self, bins: int = 10) -> Report:
         """Every metric of these scores; see `calibfast.evaluate`."""

@@ -16,5 +16,5 @@ def require_train_extra(feature: str) -> None:
     Raises:
         MissingExtraError: One of its libraries is missing.
     """
-    if any(find_spec(name) is None for name in ("torch", "transformers", "peft", "accelerate", "scipy")):
+    if any(find_spec(name) is None for name in ("torch", "transformers", "peft", "accelerate", "scipy", "yaml")):
         raise MissingExtraError(feature, "train")

@@ -17,9 +17,16 @@ METHOD_NAMES: tuple[str, ...] = get_args(MethodName)
 TEMPERATURE = "temperature"
 
 
-def _setting(default: Any, help: str, *, above: float | None = None, least: float | None = None) -> Any:  # noqa: A002
-    """A field with its help and its range."""
-    return field(default=default, metadata={"help": help, "above": above, "least": least})
+def _setting(
+    panel: str,
+    default: Any,
+    help: str,  # noqa: A002
+    *,
+    above: float | None = None,
+    least: float | None = None,
+) -> Any:
+    """A field with its help, its range, and the part of the help that it stands in."""
+    return field(default=default, metadata={"panel": panel, "help": help, "above": above, "least": least})
 
 
 @dataclass(frozen=True)
@@ -31,71 +38,84 @@ class TrainingConfig:
     """
 
     method: str = _setting(
+        "Training",
         "cft",
         "cft: fine-tune on the answers, which restores calibration in few epochs. rcft: learn the questions too, and "
         "hold the confidences to their bins' accuracy. sft2: the same without the holding. label-smoothing, brier, "
         "focal, soft-ece: losses that are known to calibrate. dpo: prefer the right option to the others, as alignment "
         "does. temperature: one number on held-out questions; also after another method, as in cft+temperature.",
     )
+    limit: int | None = _setting(
+        "Data", None, "Use a random draw of this many questions, held-out ones included.", least=2
+    )
+    held_out: float = _setting("Data", 0.2, "Share of the questions to hold out, for evaluation and E-step.", above=0)
     scoring: Literal["letter", "cloze"] = _setting(
-        "letter", "How the model answers: by an option's letter, or by its text without seeing the options."
+        "Data", "letter", "How the model answers: by an option's letter, or by its text without seeing the options."
     )
     normalize: Literal["sum", "token", "byte"] = _setting(
-        "sum", "cloze: an option's log-likelihood as it is, or divided by its tokens or bytes."
+        "Data", "sum", "cloze: an option's log-likelihood as it is, or divided by its tokens or bytes."
     )
-    limit: int | None = _setting(None, "Use a random draw of this many questions, held-out ones included.", least=2)
-    held_out: float = _setting(0.2, "Share of the questions to hold out, for evaluation and E-step.", above=0)
-    epochs: int = _setting(3, "Passes over the training questions.", least=1)
-    learning_rate: float = _setting(3e-4, "Peak learning rate of AdamW.", above=0)
+    epochs: int = _setting("Training", 3, "Passes over the training questions.", least=1)
+    learning_rate: float = _setting("Training", 3e-4, "Peak learning rate of AdamW.", above=0)
     schedule: Literal["linear", "cosine", "constant"] = _setting(
-        "linear", "How the learning rate falls: linear or cosine (to 0), or constant."
+        "Training", "linear", "How the learning rate falls: linear or cosine (to 0), or constant."
     )
-    batch_size: int = _setting(8, "Questions in a forward pass, for each process.", least=1)
+    batch_size: int = _setting("Training", 8, "Questions in a forward pass, for each process.", least=1)
     gradient_accumulation: int = _setting(
-        1, "Batches that make up one update; 8 x 1 and 1 x 8 learn the same.", least=1
+        "Training", 1, "Batches that make up one update; 8 x 1 and 1 x 8 learn the same.", least=1
     )
-    per: Literal["question", "token"] = _setting(
-        "question", "What the likelihood is averaged over: each question counts alike, or each token."
+    weights: Literal["lora", "full"] = _setting("Training", "lora", "What is trained: a LoRA adapter, or all weights.")
+    lora_r: int = _setting(
+        "Training", 32, "Rank of the LoRA adapter, on every linear layer but the output layer.", least=1
     )
-    weights: Literal["lora", "full"] = _setting("lora", "What is trained: a LoRA adapter, or all weights.")
-    lora_r: int = _setting(32, "Rank of the LoRA adapter, on every linear layer but the output layer.", least=1)
-    lora_alpha: int = _setting(64, "Scale of the LoRA adapter: an update counts alpha / r times.", least=1)
+    lora_alpha: int = _setting("Training", 64, "Scale of the LoRA adapter: an update counts alpha / r times.", least=1)
     precision: Literal["float32", "bfloat16", "float16"] = _setting(
-        "float32", "Type of the forward pass; the trained weights keep their own."
+        "Training", "float32", "Type of the forward pass; the trained weights keep their own."
     )
-    gradient_checkpointing: bool = _setting(False, "Less memory for more time.")
-    bins: int = _setting(10, "Bins of the E-step and of the evaluation.", least=1)
-    lambda_: float = _setting(1.0, "rcft, soft-ece: weight of what is added to the likelihood.", least=0)
-    divergence: Literal["squared-error", "kl", "cross-entropy"] = _setting(
-        "squared-error", "rcft: distance from the targets to the confidences."
-    )
-    likelihood: Literal["all", "answer"] = _setting(
-        "all", "rcft: learn question and answer, as in the paper, or the answer alone."
-    )
+    gradient_checkpointing: bool = _setting("Training", False, "Less memory for more time.")
+    bins: int = _setting("E-step", 10, "Bins of the E-step and of the evaluation.", least=1)
     estep: Literal["full", "running", "frozen"] = _setting(
+        "E-step",
         "full",
         "rcft: full: all training questions are scored before each epoch. running: a question's target comes from its "
         "own training forward. frozen: scored once, before the first epoch.",
     )
     estep_data: Literal["held-out", "training"] = _setting(
+        "E-step",
         "held-out",
         "rcft: where the bins' accuracies are read: held-out questions, or the training questions as in the paper, "
         "whose memorised answers make the targets over-confident.",
     )
     tau: Literal["one", "fitted"] = _setting(
+        "E-step",
         "one",
         "rcft: temperature of the confidences in E-step and distance; fitted on the held-out questions at each E-step, "
         "it is kept with the adapter. For cloze scores, whose softmax is saturated.",
     )
-    warm_up: int = _setting(0, "rcft: first epochs without targets.", least=0)
-    smoothing: float = _setting(0.1, "label-smoothing: share of the answer that all options have.", least=0)
-    gamma: float = _setting(3.0, "focal: how little sure answers count.", least=0)
-    beta: float = _setting(0.1, "dpo: how strongly the model is held to the one it started as.", above=0)
-    checkpoint_steps: int | None = _setting(
-        None, "Updates between checkpoints, to go on from after an end of any kind. Default: one an epoch.", least=1
+    warm_up: int = _setting("E-step", 0, "rcft: first epochs without targets.", least=0)
+    per: Literal["question", "token"] = _setting(
+        "Losses", "question", "What the likelihood is averaged over: each question counts alike, or each token."
     )
-    log_to: str = _setting("none", "Also log to the Trainer's integrations: none, all, tensorboard, wandb, ...")
-    seed: int = _setting(0, "Decides the questions drawn and held out, their order, and the adapter's start.", least=0)
+    lambda_: float = _setting("Losses", 1.0, "rcft, soft-ece: weight of what is added to the likelihood.", least=0)
+    divergence: Literal["squared-error", "kl", "cross-entropy"] = _setting(
+        "Losses", "squared-error", "rcft: distance from the targets to the confidences."
+    )
+    likelihood: Literal["all", "answer"] = _setting(
+        "Losses", "all", "rcft: learn question and answer, as in the paper, or the answer alone."
+    )
+    smoothing: float = _setting("Losses", 0.1, "label-smoothing: share of the answer that all options have.", least=0)
+    gamma: float = _setting("Losses", 3.0, "focal: how little sure answers count.", least=0)
+    beta: float = _setting("Losses", 0.1, "dpo: how strongly the model is held to the one it started as.", above=0)
+    checkpoint_steps: int | None = _setting(
+        "Run",
+        None,
+        "Updates between checkpoints, to go on from after an end of any kind. Default: one an epoch.",
+        least=1,
+    )
+    log_to: str = _setting("Run", "none", "Also log to the Trainer's integrations: none, all, tensorboard, wandb, ...")
+    seed: int = _setting(
+        "Run", 0, "Decides the questions drawn and held out, their order, and the adapter's start.", least=0
+    )
 
     def __post_init__(self) -> None:
         for setting in fields(self):
@@ -163,8 +183,9 @@ def read_config(
         InputError: A name is unknown, or a value not as it must be.
     """
     own = {str(name).replace("-", "_"): value for name, value in (file or {}).items()}
-    preset = preset or own.pop("preset", None)
-    own = {_ALIASES.get(name, name): value for name, value in own.items()}
+    named = own.pop("preset", None)
+    preset = preset or named
+    own = {ALIASES.get(name, name): value for name, value in own.items()}
     if preset is not None and preset not in PRESETS:
         raise InputError(f"preset is {preset!r}; it must be one of {', '.join(PRESETS)}")
     names = [setting.name for setting in fields(TrainingConfig)]
@@ -177,12 +198,15 @@ def read_config(
             with suppress(ValueError):
                 own[name] = value = float(value)
         right = isinstance(value, (int, float) if expected is float else expected)
-        if value is not None and (not right or (isinstance(value, bool) and expected is not bool)):
+        if value is None:
+            right = _field(name).default is None
+        if not right or (isinstance(value, bool) and expected is not bool):
             raise InputError(f"setting '{name}' is {value!r}; it must be of type {expected.__name__}")
     return TrainingConfig(**((PRESETS[preset] if preset else {}) | own | dict(settings)))
 
 
-_ALIASES = {"lambda": "lambda_", "lr": "learning_rate"}
+ALIASES = {"lambda": "lambda_", "lr": "learning_rate"}
+"""What users write for some settings."""
 
 
 def help_of(name: str) -> str:
