@@ -1,7 +1,7 @@
 """How often 95% intervals hold the truth, and how often 5% tests reject calibrated predictions.
 
-    python benches/coverage.py                      the tables of docs/intervals.md, some twenty minutes on one core
-    python benches/coverage.py --samples 100        a first look, two minutes
+    python benches/coverage.py                      the tables of docs/intervals.md, some thirty minutes on one core
+    python benches/coverage.py --samples 50         a first look, three minutes
     python benches/coverage.py --part tests         one table
 
 Confidences are drawn from a law and outcomes from an accuracy that is a known function of the confidence, so that the
@@ -22,16 +22,19 @@ import calibfast
 from calibfast import compare
 from calibfast.errors import CalibfastWarning
 from calibfast.metrics import hypothesis_tests as tests
-from calibfast.metrics.intervals import Sample, Setting
+from calibfast.metrics.interval_methods import Setting, known_interval
 from calibfast.metrics.rows import read_rows
+from calibfast.metrics.sample import Sample
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterable
 
 BINS = 10
-PARTS = ("intervals", "tests", "classes", "differences")
-SIZES = (100, 1_000, 10_000, 100_000)
-METRICS = ("accuracy", "signed_gap", "brier", "nll", "auroc", "conf_ece", "rmsce", "mce")
+PARTS = ("intervals", "designs", "rows", "tests", "classes", "differences")
+SIZES = (100, 300, 1_000, 10_000, 100_000)
+METRICS = ("accuracy", "mean_confidence", "signed_gap", "brier", "nll", "auroc", "aurc", "conf_ece", "rmsce", "mce")
+DESIGNS = ("weights", "clusters of 5")
+ROW_METRICS = ("smece", "ks_error", "mmce", "equal_mass_ece", "overconfidence_error", "kde_ece")
 TESTS: dict[str, Callable] = {
     "Hosmer-Lemeshow": tests.hosmer_lemeshow,
     "Spiegelhalter": tests.spiegelhalter,
@@ -76,10 +79,11 @@ class Truth:
         self.gap = np.bincount(place, c - p, minlength=BINS) / np.maximum(self.share * len(p), 1)
         once = np.concatenate([p, p]), np.repeat([1, 0], len(p))
         report = calibfast.evaluate(*once, weights=np.concatenate([c, 1 - c]))
-        self.values = {name: getattr(report, name) for name in ("accuracy", "signed_gap", "brier", "nll")}
+        self.values = {name: getattr(report, name) for name in METRICS[:5]}
         order = np.argsort(p)
         right, wrong = c[order] / c.sum(), (1 - c[order]) / (1 - c).sum()
         self.values["auroc"] = float((right * (np.cumsum(wrong) - wrong / 2)).sum())
+        self.values["aurc"] = float((np.cumsum(1 - c[order[::-1]]) / np.arange(1, len(p) + 1)).mean())
         self.values["conf_ece"] = float((self.share * np.abs(self.gap)).sum())
         self.values["rmsce"] = float(np.sqrt((self.share * self.gap**2).sum()))
 
@@ -91,18 +95,33 @@ class Truth:
         return float(np.abs(self.gap[seen]).max())
 
 
-def coverage(shape: Shape, truth: Truth, n: int, samples: int) -> dict[str, tuple[float, float]]:
-    """By metric the share of intervals that lie above the truth, and below it."""
-    missed = {metric: [] for metric in METRICS}
+def drawn(shape: Shape, n: int, seed: int) -> tuple[np.random.Generator, np.ndarray, np.ndarray]:
+    """Confidences, and outcomes that are independent."""
+    rng = np.random.default_rng([n, seed])
+    p = rng.beta(*shape.confidence, n)
+    return rng, p, rng.random(n) < shape.accuracy(p)
+
+
+def coverage(
+    shape: Shape, truth: Truth, n: int, samples: int, design: str | None = None
+) -> dict[str, tuple[float, float]]:
+    """By metric the share of intervals that lie above the truth, and below it.
+
+    Weights say nothing of the outcomes; in a cluster two rows in four share their luck.
+    """
+    missed: dict[str, list[tuple[bool, bool]]] = {metric: [] for metric in METRICS}
     for seed in range(samples):
-        rng = np.random.default_rng([n, seed])
-        p = rng.beta(*shape.confidence, n)
-        y = rng.random(n) < shape.accuracy(p)
-        sample = Sample.of(read_rows(p, y, threads=1), BINS)
+        rng, p, y = drawn(shape, n, seed)
+        weights, clusters = (rng.exponential(size=n) if design == "weights" else None), None
+        if design == "clusters of 5":
+            clusters = np.arange(n) // 5
+            luck = np.where(rng.random(n) < 0.5, rng.random(n)[clusters], rng.random(n))
+            y = luck < shape.accuracy(p)
+        sample = Sample.of(read_rows(p, y, weights=weights, threads=1), BINS, clusters=clusters)
         for metric in METRICS:
             if metric == "auroc" and y.all():
                 continue  # a named error
-            found = sample.interval(metric, Setting(replicates=300, seed=seed))
+            found = known_interval(sample, metric, Setting(replicates=300, seed=seed))
             value = truth.value(metric, p)
             missed[metric].append((found.low > value, found.high < value))
     return {metric: tuple(np.mean(sides, axis=0)) for metric, sides in missed.items()}
@@ -111,9 +130,8 @@ def coverage(shape: Shape, truth: Truth, n: int, samples: int) -> dict[str, tupl
 def rejections(name: str, shape: Shape, n: int, samples: int) -> float:
     rejected = 0
     for seed in range(samples):
-        rng = np.random.default_rng([n, seed])
-        p = rng.beta(*shape.confidence, n)
-        rejected += TESTS[name](p, rng.random(n) < p, seed=seed, replicates=99).p_value <= 0.05
+        _, p, y = drawn(shape, n, seed)
+        rejected += TESTS[name](p, y, seed=seed, replicates=99).p_value <= 0.05
     return rejected / samples
 
 
@@ -132,7 +150,8 @@ def class_coverage(classes: int, power: float, n: int, samples: int) -> tuple[fl
         rng = np.random.default_rng([n, seed])
         p = rng.dirichlet([1.6 / classes] * classes, n)
         y = np.minimum((p.cumsum(axis=1) < rng.random((n, 1))).sum(axis=1), classes - 1)
-        found = Sample.of(read_rows(said(p), y), BINS).interval("cw_ece", Setting(replicates=300, seed=seed))
+        sample = Sample.of(read_rows(said(p), y), BINS)
+        found = known_interval(sample, "cw_ece", Setting(replicates=300, seed=seed))
         missed += found.low > truth, found.high < truth
     return tuple(missed / samples)
 
@@ -179,58 +198,97 @@ def exchange_rejections(power: float, n: int, samples: int) -> dict[str, float]:
     return rejected
 
 
+def row_coverage(shape: Shape, n: int, samples: int) -> dict[str, tuple[float, float]]:
+    """As `coverage`, for errors whose samples are simulated row by row; the truth is that of 100,000 exact rows."""
+    p = np.random.default_rng(0).beta(*shape.confidence, 100_000)
+    once, right = (np.concatenate([p, p]), np.repeat([1, 0], len(p))), shape.accuracy(p)
+    weights = np.rint(1e6 * np.concatenate([right, 1 - right]))
+    missed = {}
+    for metric in ROW_METRICS:
+        # KDE-ECE is the mean absolute gap in the limit; at 100,000 rows it would take minutes.
+        value = np.abs(right - p).mean() if metric == "kde_ece" else getattr(calibfast, metric)(*once, weights=weights)
+        value = 0.0 if (right == p).all() else value
+        found = []
+        for seed in range(samples):
+            _, few, y = drawn(shape, n, seed)
+            found.append(calibfast.interval(metric, few, y, replicates=100, seed=seed))
+        missed[metric] = np.mean([i.low > value for i in found]), np.mean([i.high < value for i in found])
+    return missed
+
+
 def header(title: str, columns: list[str]) -> None:
-    print(f"\n| {title} | n |", " | ".join(columns), "|")
-    print("|---" * (len(columns) + 2) + "|", flush=True)
+    print(f"\n| {title} | rows | samples |", " | ".join(columns), "|")
+    print("|---" * (len(columns) + 3) + "|", flush=True)
 
 
-def row(name: str, n: int, cells: list[str]) -> None:
-    print(f"| {name} | {n:,} |", " | ".join(cells), "|", flush=True)
+def row(name: str, n: int, samples: int, shares: Iterable[float]) -> None:
+    print(f"| {name} | {n:,} | {samples:,} |", " | ".join(f"{share * 100:.1f}" for share in shares), "|", flush=True)
+
+
+def held(missed: dict[str, tuple[float, float]]) -> list[float]:
+    return [1 - above - below for above, below in missed.values()]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--samples", type=int, default=1000, help="samples for each number of the table")
+    parser.add_argument(
+        "--samples", type=int, default=1000, help="samples for a number; a third above 1,000 rows and for slow ones"
+    )
     parser.add_argument("--part", choices=PARTS, help="one table alone; by default all")
     options = parser.parse_args()
     warnings.simplefilter("ignore", CalibfastWarning)
     began = time.monotonic()
 
+    fewer = max(1, options.samples // 3)
+
+    def samples(n: int) -> int:
+        return options.samples if n <= 1_000 else fewer
+
     parts = PARTS if options.part is None else (options.part,)
     if "intervals" in parts:
-        header("coverage of 95% intervals", list(METRICS))
+        header("95% intervals", list(METRICS))
         for name, shape in SHAPES.items():
             truth = Truth(shape)
             for n in SIZES:
-                missed = coverage(shape, truth, n, options.samples).values()
-                row(name, n, [f"{(1 - above - below) * 100:.1f}" for above, below in missed])
+                row(name, n, samples(n), held(coverage(shape, truth, n, samples(n))))
+    if "designs" in parts:
+        header("95% intervals", list(METRICS))
+        for name in ("calibrated", "over-confident"):
+            truth = Truth(SHAPES[name])
+            for design in DESIGNS:
+                for n in SIZES[:4]:
+                    found = coverage(SHAPES[name], truth, n, samples(n), design)
+                    row(f"{name}, {design}", n, samples(n), held(found))
+    if "rows" in parts:
+        fewest = max(1, options.samples // 10)
+        header("95% intervals", list(ROW_METRICS))
+        for name in ("calibrated", "over-confident"):
+            row(name, 200, fewest, held(row_coverage(SHAPES[name], 200, fewest)))
     if "tests" in parts:
-        header("rejections of 5% tests", list(TESTS))
+        header("rejections by 5% tests", list(TESTS))
         for name in ("calibrated", "LLM-like, calibrated"):
             for n in SIZES:
-                row(name, n, [f"{rejections(test, SHAPES[name], n, options.samples) * 100:.1f}" for test in TESTS])
-    fewer = max(1, options.samples // 4)
+                row(name, n, samples(n), [rejections(test, SHAPES[name], n, samples(n)) for test in TESTS])
     if "classes" in parts:
-        header(f"coverage of 95% intervals, {fewer} samples", ["cw_ece"])
+        header("95% intervals", ["cw_ece"])
         for classes in (2, 4, 10):
             for power, name in ((1.0, "calibrated"), (1.6, "over-confident")):
-                for n in SIZES[:3]:
+                for n in SIZES[:4]:
                     missed = class_coverage(classes, power, n, fewer)
-                    row(f"{classes} classes, {name}", n, [f"{(1 - sum(missed)) * 100:.1f}"])
+                    row(f"{classes} classes, {name}", n, fewer, [1 - sum(missed)])
     if "differences" in parts:
-        header(f"coverage of 95% intervals of a difference, {fewer} samples", ["conf_ece", "brier"])
+        header("95% intervals of a difference", ["conf_ece", "brier"])
         for first, second in ((1.0, 1.2), (1.0, 2.0), (1.5, 2.0)):
             for n in (300, 3_000):
                 found = difference_coverage(first, second, n, fewer)
-                row(f"sharpened {first:g} and {second:g}", n, [f"{held * 100:.1f}" for held, _ in found.values()])
-        header(f"rejections of 5% tests of a difference, {fewer} samples", ["accuracy", "conf_ece", "brier", "auroc"])
+                row(f"sharpened {first:g} and {second:g}", n, fewer, [covered for covered, _ in found.values()])
+        header("rejections by 5% tests of a difference", ["accuracy", "conf_ece", "brier", "auroc"])
         for power in (1.0, 2.0):
             for n in (300, 3_000):
-                found = exchange_rejections(power, n, fewer)
-                row(f"both sharpened {power:g}", n, [f"{share * 100:.1f}" for share in found.values()])
+                row(f"both sharpened {power:g}", n, fewer, exchange_rejections(power, n, fewer).values())
 
     error = 100 * np.sqrt(0.05 * 0.95 / options.samples)
-    print(f"\n{options.samples} samples: standard error {error:.2f} points; {time.monotonic() - began:.0f} s")
+    print(f"\nstandard error of a number from {options.samples} samples: {error:.1f}; {time.monotonic() - began:.0f} s")
 
 
 if __name__ == "__main__":

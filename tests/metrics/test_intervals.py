@@ -8,8 +8,8 @@ import pytest
 
 import calibfast
 from calibfast import CalibfastWarning, InputError, interval
-from calibfast.metrics.hybrid_resampling import BinCounts, invert, median_unbiased, nearest
-from calibfast.metrics.intervals import KNOWN
+from calibfast.metrics.hybrid_resampling import BinCounts, fewest, invert, median_unbiased, nearest
+from calibfast.metrics.interval_methods import KNOWN
 from calibfast.metrics.score_intervals import skew_corrected, wilson
 
 RNG = np.random.default_rng(0)
@@ -106,6 +106,7 @@ def test_a_function_is_bootstrapped():
         (CONFIDENCE, CORRECT, {"replicates": 3}, "replicates is at least 100"),
         (CONFIDENCE, CORRECT, {"method": "bca"}, "'default' or 'bootstrap'"),
         (CONFIDENCE, CORRECT, {"weights": -np.ones(N)}, "weight at row 0 is -1"),
+        (CONFIDENCE, CORRECT, {"weights": np.ones(3)}, "weights has 3 rows, expected 600"),
     ],
 )
 def test_refused(p, y, kwargs, message):
@@ -122,6 +123,11 @@ def test_what_cannot_be_is_named():
         interval("cw_ece", CONFIDENCE, CORRECT)
     with pytest.raises(InputError, match="there is no metric 'eec'"):
         interval("eec", CONFIDENCE, CORRECT)
+    with pytest.raises(InputError, match=r"no metric 'cox'; known: .*, cox_slope"):
+        interval("cox", CONFIDENCE, CORRECT)
+    for name in ("skce", "kde_ece"):
+        with pytest.raises(InputError, match=f"{name} of all options has no honest interval"):
+            interval(name, PROBS, LABELS)
 
 
 def test_doubtful_intervals_warn():
@@ -129,8 +135,43 @@ def test_doubtful_intervals_warn():
         interval("mce", CONFIDENCE, CORRECT)
     with pytest.warns(CalibfastWarning, match="rests on 3 rows"):
         interval("auroc", CONFIDENCE, np.arange(N) < 3)
+    with pytest.warns(CalibfastWarning, match="below 200 rows, and here are 50"):
+        interval("ece", CONFIDENCE[:50], CORRECT[:50])
     with pytest.warns(CalibfastWarning, match="no width"):
         interval("brier", np.full(N, 0.9), np.ones(N, bool))
+
+
+@pytest.mark.parametrize("name", ["kde_ece", "skce", "debiased_rmsce", "sweep_ece", "ecce_range"])
+def test_errors_over_rows(name):
+    p, y = CONFIDENCE[:60], CORRECT[:60]
+    found = interval(name, p, y, replicates=100)
+    metric = calibfast.evaluate(p, y, metrics=name).metrics[name]
+    assert found.estimate == pytest.approx(metric, rel=1e-12)
+    assert "rows drawn" in found.method
+    assert found.low <= max(0.0, found.estimate)
+    assert interval(name, p, y > 2, replicates=100).low > found.high
+
+
+def test_a_number_of_a_report_is_bootstrapped():
+    found = interval("cox_slope", CONFIDENCE, CORRECT, replicates=200)
+    assert found.estimate == calibfast.cox(CONFIDENCE, CORRECT).slope
+    assert found.low < found.estimate < found.high
+    with pytest.warns(CalibfastWarning, match="resampling moves the metric by"):
+        interval("smece", CONFIDENCE, RNG.random(N) < CONFIDENCE, clusters=np.arange(N), replicates=100)
+
+
+def test_a_state_has_the_interval_of_its_rows():
+    for metric, norm in (("ece", "l1"), ("rmsce", "l2"), ("mce", "max")):
+        state = calibfast.CalibrationError(norm=norm).update(CONFIDENCE, CORRECT)
+        assert state.interval() == interval(metric, CONFIDENCE, CORRECT)
+    with pytest.raises(InputError, match="weighted rows"):
+        calibfast.CalibrationError().update(CONFIDENCE, CORRECT, weights=np.full(N, 2)).interval()
+    with pytest.raises(InputError, match="bins of classes"):
+        calibfast.CalibrationError(kind="classwise").update(PROBS, LABELS).interval()
+    with pytest.raises(InputError, match="at least 10 rows, got 3"):
+        calibfast.CalibrationError().update([0.5, 0.6, 0.7], [0, 1, 1]).interval()
+    with pytest.raises(InputError, match="no rows"):
+        calibfast.CalibrationError().interval()
 
 
 def test_a_report_has_an_interval_for_every_metric():
@@ -158,6 +199,13 @@ def test_the_truth_for_an_error_has_that_error(norm, theta):
         "max": np.abs(found).max(),
     }[norm]
     assert value == pytest.approx(theta, abs=1e-9)
+
+
+def test_a_sparse_truth_keeps_the_surest_gaps():
+    gap, variance, share = np.array([0.3, -0.2, 0.01]), np.array([0.04, 1e-4, 1e-4]), np.array([0.5, 0.25, 0.25])
+    np.testing.assert_allclose(fewest(gap, variance, share, 0.04, "l1"), [0, -0.16, 0])
+    np.testing.assert_allclose(fewest(gap, variance, share, 0.10, "l1"), [0.1, -0.2, 0])
+    assert np.array_equal(fewest(gap, variance, share, 0.5, "l1"), nearest(gap, variance, share, 0.5, "l1"))
 
 
 @pytest.mark.parametrize("norm", ["l1", "l2"])

@@ -17,7 +17,8 @@ from calibfast.metrics.hypothesis_tests import (
     spiegelhalter,
     t_cal,
 )
-from calibfast.metrics.intervals import Interval, interval
+from calibfast.metrics.interval_methods import Interval
+from calibfast.metrics.intervals import interval
 from calibfast.metrics.kde import kde_ece
 from calibfast.metrics.kernel import mmce, skce
 from calibfast.metrics.over_under import overconfidence_error, signed_gap, underconfidence_error

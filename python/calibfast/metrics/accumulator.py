@@ -9,11 +9,15 @@ import numpy as np
 from calibfast._core import State
 from calibfast.errors import InputError
 from calibfast.metrics.arrays import to_predictions
+from calibfast.metrics.interval_methods import Setting, from_bins
+from calibfast.metrics.sample import FEWEST
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from numpy.typing import ArrayLike
+
+    from calibfast.metrics.interval_methods import Interval
 
 Kind = Literal["confidence", "classwise"]
 Norm = Literal["l1", "l2", "max"]
@@ -105,6 +109,38 @@ class CalibrationError:
             InputError: No row has been seen.
         """
         return self._state.error()
+
+    def interval(self, *, level: float = 0.95, replicates: int = 1000, seed: int = 0) -> Interval:
+        """An interval for the error of these bins on all the rows there could be; see `calibfast.interval`.
+
+        From the counts alone, in milliseconds, whatever the number of rows.
+
+        Args:
+            level: Between 0 and 1. Default .95.
+            replicates: Simulated states.
+            seed: Of the simulation.
+
+        Raises:
+            InputError: No row has been seen, rows have weights, or `kind` is "classwise".
+
+        Example:
+            >>> p = np.linspace(0.5, 1, 1000)
+            >>> error = CalibrationError().update(p, np.arange(1000) % 4 > 0)
+            >>> found = error.interval()
+            >>> round(found.low, 2), round(found.estimate, 2), round(found.high, 2)
+            (0.09, 0.12, 0.15)
+        """
+        if self._state.classwise:
+            raise InputError(
+                "bins of classes do not tell how classes vary together: use calibfast.interval on the rows"
+            )
+        self.compute()  # refuses where there are no rows
+        count, accuracy, confidence = self._state.bins()
+        if not np.array_equal(count, self._state.totals()[0]):
+            raise InputError("sums of weights do not tell how weighted rows vary: use calibfast.interval on the rows")
+        if self.n < FEWEST:
+            raise InputError(f"an interval needs at least {FEWEST} rows, got {self.n}")
+        return from_bins(self._state.norm, count, accuracy, confidence, Setting(level, replicates, seed))
 
     @property
     def n(self) -> int:

@@ -13,10 +13,11 @@ import numpy as np
 from calibfast.errors import InputError
 from calibfast.metrics.accumulator import to_bins
 from calibfast.metrics.hybrid_resampling import NormalCells, invert, median_unbiased
-from calibfast.metrics.intervals import SKEW, Sample, Setting, coded, sort_keys
+from calibfast.metrics.interval_methods import SKEW, Setting
 from calibfast.metrics.limit_laws import normal_tail
 from calibfast.metrics.residual_cells import Residuals, normal_draws
 from calibfast.metrics.rows import Rows, read_rows
+from calibfast.metrics.sample import Sample, coded, sort_keys
 from calibfast.metrics.score_intervals import normal_quantile, skew_corrected
 
 if TYPE_CHECKING:
@@ -138,13 +139,10 @@ def compare(
         >>> found.low > 0.05, found.p_value < 0.01
         (True, True)
     """
-    if not 0 < level < 1:
-        raise InputError(f"level is between 0 and 1, got {level}")
-    if replicates < 100:
-        raise InputError(f"replicates is at least 100, got {replicates}")
+    setting = Setting(level, replicates, seed)
     first = read_rows(p_a, y, logits=logits, mask=mask, ignore_index=ignore_index)
     second = read_rows(p_b, y if y_b is None else y_b, logits=logits, mask=mask, ignore_index=ignore_index)
-    pair = _Pair(*_paired(first, second, to_bins(bins), clusters), Setting(level, replicates, seed))
+    pair = _Pair(*_paired(first, second, to_bins(bins), clusters), setting)
     return Comparison(pair.n, None if clusters is None else pair.units, level, pair.differences())
 
 

@@ -14,10 +14,10 @@ from calibfast.metrics.accumulator import to_bins
 from calibfast.metrics.arrays import Predictions, joined, renumbered, to_predictions
 from calibfast.metrics.groups import members as members_of
 from calibfast.metrics.groups import multicalibration_gap
-from calibfast.metrics.intervals import FEWEST
 from calibfast.metrics.report import Bin, Report
 from calibfast.metrics.report_intervals import state_intervals, with_intervals
 from calibfast.metrics.rows import Rows
+from calibfast.metrics.sample import FEWEST
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence

@@ -4,7 +4,9 @@ An l1, l2 or max norm of noisy gaps is biased upwards, most where the gaps are s
 normal: percentile, basic and BCa bootstraps all fail there. So each hypothesis "the error is theta" is tested.
 The truth that stands for it is the one nearest to the data (constrained maximum likelihood): for l1 that is
 soft thresholding, so that gaps which may be noise go to zero first. Under that truth the estimate is simulated, and
-theta is kept where the estimate is not in a tail.
+theta is kept where the estimate is not in a tail. The lower end of an l1 norm is tested under the truth whose gaps are
+as few as the data allow instead: noise in bins without a gap adds the most to the estimate, so that a truth with its
+error in one bin would be refused too often under any other.
 
 Sources: hybrid resampling, Chuang & Lai 2000 (Statistica Sinica 10); nuisances profiled out as in Feldman & Cousins
 1998 (Phys. Rev. D 57) with profiling. The tails are both alpha / 2, but for thetas so small that no estimate can tell
@@ -39,6 +41,9 @@ class Cells(Protocol):
 
     def truth(self, theta: float) -> Floats:
         """The gaps nearest to the data whose norm is theta."""
+
+    def sparse_truth(self, theta: float) -> Floats:
+        """The fewest gaps of the data whose norm is theta."""
 
     def norm(self, gaps: Floats) -> float:
         """The population error of a truth."""
@@ -76,10 +81,11 @@ def invert(cells: Cells, level: float) -> tuple[float, float]:
     blind = last(lambda theta: quantile(theta, alpha / 2) <= floor + slack, 0.0, high)
 
     def too_small(theta: float) -> bool:
-        return quantile(theta, 1 - (alpha if theta <= blind else alpha / 2)) < cells.estimate - slack
+        upper = 1 - (alpha if theta <= blind else alpha / 2)
+        return _quantile(cells.replicates(cells.sparse_truth(theta)), upper) < cells.estimate - slack
 
-    low = last(too_small, 0.0, min(cells.estimate, high))
-    return cells.norm(cells.truth(low)), cells.norm(cells.truth(high))
+    low = last(too_small, 0.0, high)
+    return cells.norm(cells.sparse_truth(low)), cells.norm(cells.truth(high))
 
 
 def median_unbiased(cells: Cells) -> float:
@@ -149,7 +155,13 @@ class BinCounts:
 
     def truth(self, theta: float) -> Floats:
         """The likeliest gaps of that error which leave each accuracy between 0 and 1."""
-        gaps = nearest(self._gap, self._variance, self._share, theta, self._norm)
+        return self._possible(nearest(self._gap, self._variance, self._share, theta, self._norm))
+
+    def sparse_truth(self, theta: float) -> Floats:
+        """The fewest gaps of that error."""
+        return self._possible(fewest(self._gap, self._variance, self._share, theta, self._norm))
+
+    def _possible(self, gaps: Floats) -> Floats:
         room = np.where(gaps < 0, self._c, 1 - self._c)
         # Where accuracy has reached its end, an error as large has the other sign.
         return np.where(np.abs(gaps) > room, -np.sign(gaps) * np.minimum(np.abs(gaps), 1 - room), gaps)
@@ -188,6 +200,10 @@ class NormalCells:
     def truth(self, theta: float) -> Floats:
         """The likeliest gaps of that error, as if cells were independent."""
         return nearest(self._gap, self._variance, self._share, theta / self._scale, self._norm)
+
+    def sparse_truth(self, theta: float) -> Floats:
+        """The fewest gaps of that error."""
+        return fewest(self._gap, self._variance, self._share, theta / self._scale, self._norm)
 
     def replicates(self, gaps: Floats) -> Floats:
         """Errors of the gaps with noise."""
@@ -236,3 +252,15 @@ def nearest(gap: Floats, variance: Floats, share: Floats, theta: float, norm: No
         middle = (low + high) / 2
         low, high = (middle, high) if _norm(gap / (1 + middle * cost), share, norm) > theta else (low, middle)
     return gap / (1 + high * cost)
+
+
+def fewest(gap: Floats, variance: Floats, share: Floats, theta: float, norm: Norm) -> Floats:
+    """The gaps that are the surest, as many as an l1 norm of theta takes; for other norms, or more, the nearest."""
+    weighted = share * np.abs(gap)
+    if norm != "l1" or theta >= weighted.sum():
+        return nearest(gap, variance, share, theta, norm)
+    order = np.argsort(-np.abs(gap) / np.sqrt(variance), kind="stable")
+    before = np.cumsum(weighted[order]) - weighted[order]
+    kept = np.empty(len(gap))
+    kept[order] = np.clip(theta - before, 0, weighted[order])
+    return np.asarray(np.sign(gap) * kept / share)

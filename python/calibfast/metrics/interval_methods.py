@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 HYBRID = "hybrid resampling (Chuang & Lai 2000)"
 SKEW = "normal with skewness correction (Hall 1992)"
 WILSON = "Wilson 1927"
-DELONG = "DeLong 1988 on logits"
+DELONG = "DeLong 1988 on logits, Student's quantiles (Brunner & Munzel 2000)"
 
 _BINNED: dict[str, Norm] = {"conf_ece": "l1", "rmsce": "l2", "mce": "max"}
 _MEANS = ("mean_confidence", "signed_gap", "brier", "nll")
@@ -64,91 +64,112 @@ class Interval:
 
 @dataclass(frozen=True)
 class Setting:
-    """How intervals are made."""
+    """How intervals are made.
+
+    Raises:
+        InputError: The level or the number of replicates makes no sense.
+    """
 
     level: float = 0.95
     replicates: int = 1000
     seed: int = 0
 
+    def __post_init__(self) -> None:
+        if not 0 < self.level < 1:
+            raise InputError(f"level is between 0 and 1, got {self.level}")
+        if self.replicates < 100:
+            raise InputError(f"replicates is at least 100, got {self.replicates}")
 
-def interval(self, name: str, setting: Setting) -> Interval:
+
+def known_interval(sample: Sample, name: str, setting: Setting) -> Interval:
     """The interval of a metric of `KNOWN`.
 
     Raises:
         InputError: The metric is undefined for these rows, or infinite.
     """
-    simple = self.weights is None and self.clusters is None
+    simple = sample.weights is None and sample.clusters is None
     if name == "accuracy" and simple:
-        low, high = wilson(float(self.correct.mean()), len(self.correct), setting.level)
-        return Interval(low, high, float(self.correct.mean()), setting.level, WILSON)
+        low, high = wilson(float(sample.correct.mean()), len(sample.correct), setting.level)
+        return Interval(low, high, float(sample.correct.mean()), setting.level, WILSON)
     if name == "auroc":
-        return self._auroc(setting)
+        return _auroc(sample, setting)
     if name == "aurc":
-        return self._normal(name, *self.aurc(), setting)
-    if name == "cw_ece" and self.rows.form == "confidence":
+        return _normal(sample, name, *sample.aurc(), setting)
+    if name == "cw_ece" and sample.rows.form == "confidence":
         raise InputError("cw-ECE needs the probabilities of all options, got confidences alone")
     if name in _BINNED and simple:
-        state = _core.State(self.bins, norm=_BINNED[name])
-        state.update(self.rows.values, self.rows.labels, form=self.rows.form, mask=self.rows.mask)
+        state = _core.State(sample.bins, norm=_BINNED[name])
+        state.update(sample.rows.values, sample.rows.labels, form=sample.rows.form, mask=sample.rows.mask)
         return from_bins(_BINNED[name], *state.bins(), setting)
     if name in _BINNED or name == "cw_ece":
-        residuals = self.residuals(classwise=name == "cw_ece").compact()
-        if len(self.correct) < 10 * residuals.width:
-            _warn(
-                f"{name}: {len(self.correct)} rows for {residuals.width} classes x bins; with fewer than ten for "
-                "each, its 95% interval covers some 92"
-            )
-        cells = normal_cells(
-            residuals, _BINNED.get(name, "l1"), self.weights, self.clusters, setting.replicates, setting.seed
-        )
-        return Interval(*invert(cells, setting.level), cells.estimate, setting.level, f"{HYBRID}, normal cells")
-    return self._mean(name, self.values(name), setting)
-
-
-def _mean(self, name: str, values: Floats, setting: Setting) -> Interval:
-    if not np.isfinite(values).all():
-        raise InputError(f"{name} is infinite: a row gives its outcome probability 0, and no interval holds that")
-    w = np.ones(len(values)) if self.weights is None else self.weights
-    total = float(w.sum())
-    estimate = float((w * values).sum()) / total
-    influence = w * (values - estimate) / total
-    return self._normal(name, estimate, influence, setting)
-
-def _normal(self, name: str, estimate: float, influence: Floats, setting: Setting) -> Interval:
-    if self.clusters is not None:
-        influence = np.bincount(self.clusters, weights=influence).astype(np.float64)
-    if np.abs(influence).max() <= 1e-14:  # rounding apart, zero
-        _warn(f"all rows have the same {name}: its interval has no width, which no {len(influence)} rows can prove")
-    least, most = _RANGES[name]
-    low, high = skew_corrected(estimate, influence, setting.level)
-    return Interval(max(low, least), min(high, most), estimate, setting.level, SKEW)
-
-
-def _auroc(self, setting: Setting) -> Interval:
-    estimate, influence = self.auroc()
-    few = int(min(self.correct.sum(), (1 - self.correct).sum()))
-    if few < FEWEST:
-        _warn(f"AUROC's interval rests on {few} rows of the rarer outcome; trust it from {FEWEST}")
-    if self.clusters is not None:
-        influence = np.bincount(self.clusters, weights=influence).astype(np.float64)
-    error = normal_quantile(setting.level) * math.sqrt(float((influence**2).sum()))
-    if not 0 < estimate < 1 or error == 0:
-        low, high = wilson(estimate, few, setting.level)
-        return Interval(low, high, estimate, setting.level, f"{WILSON} on the rarer outcome")
-    center, half = math.log(estimate / (1 - estimate)), error / (estimate * (1 - estimate))
-    low, high = (1 / (1 + math.exp(-x)) for x in (center - half, center + half))
-    return Interval(low, high, estimate, setting.level, DELONG)
+        return _from_residuals(sample, name, setting)
+    return _mean(sample, name, setting)
 
 
 def from_bins(norm: Norm, count: NDArray[np.int64], accuracy: Floats, confidence: Floats, setting: Setting) -> Interval:
     """The interval of ECE, RMSCE or MCE from the bins' counts, accuracies and mean confidences."""
     cells = BinCounts(count, accuracy, confidence, norm=norm, replicates=setting.replicates, seed=setting.seed)
-    fewest = int(count[count > 0].min())
+    rows, fewest = int(count.sum()), int(count[count > 0].min())
     if norm == "max" and fewest < 30:
-        _warn(f"MCE's interval is conservative: one of its bins has {fewest} rows; use fewer bins, or equal-mass ones")
+        warn(f"MCE's interval is conservative: one of its bins has {fewest} rows; use fewer bins, or equal-mass ones")
+    if norm != "max" and rows < 200:
+        warn(f"the interval of a binned error is conservative below 200 rows, and here are {rows}")
     return Interval(*invert(cells, setting.level), cells.estimate, setting.level, HYBRID)
 
 
 def warn(message: str) -> None:
     """Warn whoever called the library."""
-    warnings.warn(message, CalibfastWarning, stacklevel=4)
+    warnings.warn(message, CalibfastWarning, stacklevel=5)
+
+
+def _from_residuals(sample: Sample, name: str, setting: Setting) -> Interval:
+    residuals = sample.residuals(classwise=name == "cw_ece").compact()
+    if len(sample.correct) < 10 * residuals.width:
+        warn(
+            f"{name}: {len(sample.correct)} rows for {residuals.width} classes x bins; with fewer than ten for "
+            "each, its 95% interval covers some 92"
+        )
+    cells = normal_cells(
+        residuals, _BINNED.get(name, "l1"), sample.weights, sample.clusters, setting.replicates, setting.seed
+    )
+    return Interval(*invert(cells, setting.level), cells.estimate, setting.level, f"{HYBRID}, normal cells")
+
+
+def _mean(sample: Sample, name: str, setting: Setting) -> Interval:
+    values = sample.values(name)
+    if not np.isfinite(values).all():
+        raise InputError(f"{name} is infinite: a row gives its outcome probability 0, and no interval holds that")
+    w = np.ones(len(values)) if sample.weights is None else sample.weights
+    total = float(w.sum())
+    estimate = float((w * values).sum()) / total
+    return _normal(sample, name, estimate, w * (values - estimate) / total, setting)
+
+
+def _normal(sample: Sample, name: str, estimate: float, influence: Floats, setting: Setting) -> Interval:
+    influence = sample.by_unit(influence)
+    if np.abs(influence).max() <= 1e-14:  # rounding apart, zero
+        warn(f"all rows have the same {name}: its interval has no width, which no {len(influence)} rows can prove")
+    least, most = _RANGES[name]
+    w = sample.by_unit(np.ones(len(sample.correct)) if sample.weights is None else sample.weights)
+    low, high = skew_corrected(estimate, influence, setting.level, units=float(w.sum() ** 2 / (w**2).sum()))
+    return Interval(max(low, least), min(high, most), estimate, setting.level, SKEW)
+
+
+def _auroc(sample: Sample, setting: Setting) -> Interval:
+    estimate, influence = sample.auroc()
+    right = sample.correct > 0
+    few = int(min(right.sum(), (~right).sum()))
+    if few < FEWEST:
+        warn(f"AUROC's interval rests on {few} rows of the rarer outcome; trust it from {FEWEST}")
+    kinds = [influence[right], influence[~right]] if sample.clusters is None else [sample.by_unit(influence)]
+    size = np.array([len(kind) for kind in kinds])
+    variance = np.array([(kind**2).sum() for kind in kinds]) * size / np.maximum(size - 1, 1)
+    error = math.sqrt(float(variance.sum()))
+    if few < 2 or not 0 < estimate < 1 or error == 0:
+        low, high = wilson(estimate, few, setting.level)
+        return Interval(low, high, estimate, setting.level, f"{WILSON} on the rarer outcome")
+    # As many degrees as two variances have that are estimated from few rows (Welch & Satterthwaite).
+    degrees = error**4 / float((variance**2 / (size - 1)).sum())
+    half = student_quantile(setting.level, degrees) * error / (estimate * (1 - estimate))
+    low, high = (1 / (1 + math.exp(-math.log(estimate / (1 - estimate)) - side)) for side in (-half, half))
+    return Interval(low, high, estimate, setting.level, DELONG)

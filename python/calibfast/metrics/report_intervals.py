@@ -7,7 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from calibfast.errors import InputError
-from calibfast.metrics.intervals import FEWEST, KNOWN, WILSON, Sample, Setting
+from calibfast.metrics.interval_methods import KNOWN, WILSON, Setting, known_interval
+from calibfast.metrics.sample import FEWEST, Sample
 from calibfast.metrics.score_intervals import normal_quantile, wilson
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def with_intervals(report: Report, rows: Rows, bins: int | list[float]) -> Repor
     ci, method = {}, {}
     for name in KNOWN:
         try:
-            found = sample.interval(name, setting)
+            found = known_interval(sample, name, setting)
         except InputError:
             continue
         ci[name], method[name] = (found.low, found.high), found.method

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibfast.metrics.hybrid_resampling import nearest
+from calibfast.metrics.hybrid_resampling import fewest, nearest
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+_COPIES = 1_000_000  # of each row in the population
+
 
 class RowDraws:
     """Confidences resampled, outcomes drawn from the confidences moved by the gaps of the truth.
@@ -25,7 +27,8 @@ class RowDraws:
     as right and as wrong as that truth says.
 
     Args:
-        metric: metric(confidence, correct, weights=...) -> float.
+        metric: metric(confidence, correct) -> float, of a sample.
+        population: The same of all the rows there could be, taking whole weights.
         confidence: (N,) of the predicted option, sorted.
         correct: (N,) 0 or 1.
         state: The bins of these rows.
@@ -36,13 +39,15 @@ class RowDraws:
     def __init__(
         self,
         metric: Callable[..., float],
+        population: Callable[..., float],
         confidence: Floats,
-        correct: Floats,
+        correct: NDArray[np.uint8],
         state: State,
         replicates: int,
         seed: int,
     ) -> None:
-        self._metric, self._p, self._replicates, self._seed = metric, confidence, replicates, seed
+        self._metric, self._population = metric, population
+        self._p, self._replicates, self._seed = confidence, replicates, seed
         count, accuracy, mean = state.bins()
         full = count > 0
         n, c = count[full], mean[full]
@@ -58,13 +63,17 @@ class RowDraws:
         """The likeliest gaps of the bins whose weighted mean size is theta."""
         return nearest(self._gap, self._variance, self._share, theta, "l1")
 
+    def sparse_truth(self, theta: float) -> Floats:
+        """The fewest gaps of the bins whose weighted mean size is theta."""
+        return fewest(self._gap, self._variance, self._share, theta, "l1")
+
     def norm(self, gaps: Floats) -> float:
         """The metric of the population in which confidences are off by these gaps."""
-        right = self._right(gaps)
-        return self._metric(
+        right = np.rint(_COPIES * self._right(gaps))
+        return self._population(
             np.concatenate([self._p, self._p]),
             np.repeat([1, 0], len(self._p)),
-            weights=np.concatenate([right, 1 - right]),
+            weights=np.concatenate([right, _COPIES - right]),
         )
 
     def replicates(self, gaps: Floats) -> Floats:

@@ -46,6 +46,7 @@ class Sample:
         Raises:
             InputError: Something breaks its contract, or there are too few rows or clusters.
         """
+        given.check_weights()
         code = None if clusters is None else coded(np.asarray(clusters), given)
         order = np.lexsort([key for key in (given.predictions.weights, code) if key is not None] + sort_keys(given))
         return cls.ordered(given, bins, order, code)
@@ -72,6 +73,10 @@ class Sample:
             None if rows.weights is None else rows.weights.astype(np.float64),
             None if clusters is None else clusters[order],
         )
+
+    def by_unit(self, values: Floats) -> Floats:
+        """Sums over clusters; the values themselves where there are none."""
+        return values if self.clusters is None else np.bincount(self.clusters, weights=values).astype(np.float64)
 
     def residuals(self, *, classwise: bool) -> Residuals:
         """Outcome - confidence by row and cell: the bins of the predicted option, or of every class."""
