@@ -97,6 +97,19 @@ def test_groups_stand_in_every_view():
     assert re.search(r"\[bold\] +20 ", render(report))
 
 
+@pytest.mark.filterwarnings("ignore::calibfast.CalibfastWarning")
+def test_intervals_of_groups_stand_in_every_view():
+    confidence = np.random.default_rng(0).random(300)
+    report = calibfast.evaluate(confidence, confidence > 0.7, groups=["law", "math", "art"] * 100, ci=True)
+    law = report.groups["law"].ci
+    low, high = law["conf_ece"]
+    assert re.search(f"law +100 .* {low:.4f} to {high:.4f}\n", render(report))
+    assert max(map(len, render(report).splitlines())) <= 80
+    row = list(csv.DictReader(io.StringIO(render(report, "csv"))))[2]
+    assert {name: (float(row[f"{name}_low"]), float(row[f"{name}_high"])) for name in law} == law
+    assert row["cw_ece_low"] == ""
+
+
 def test_json_is_the_report(report):
     assert json.loads(render(report, "json")) == json.loads(report.to_json())
 

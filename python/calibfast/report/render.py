@@ -34,9 +34,9 @@ def render(report: Report, format: Format = "table", *, width: int = 80, color: 
         report: The report.
         format: "table": the metrics with their intervals beside those of the base-rate predictor, and the bins drawn.
             "json": all of the report. "csv": one row that goes into a sheet of many models: a line of names, a line
-            of values; then a line for each group. A metric that does not apply is an empty cell, its interval stands
-            in `<metric>_low` and `<metric>_high`, its base rate in `<metric>_base`. Further
-            metrics that were asked for follow. The bins are in the JSON alone.
+            of values; then a line for each group. A metric that does not apply is an empty cell, and so is the end of
+            an interval that is not there: these stand in `<metric>_low` and `<metric>_high`. Further metrics that were
+            asked for follow, then base rates in `<metric>_base`. The bins are in the JSON alone.
         width: Columns of the terminal, at least 60.
         color: Whether the table has the escape codes of colours.
 
@@ -70,7 +70,7 @@ def _row(group: str, report: Report) -> dict[str, Any]:
     row: dict[str, Any] = {"group": group, "n": report.n, "ignored": report.ignored}
     row |= {"classes": report.classes, "bins": report.bins}
     row |= {name: getattr(report, name) for name in METRICS}
-    for name in ("accuracy", "signed_gap"):
+    for name in METRICS:
         row[f"{name}_low"], row[f"{name}_high"] = report.ci.get(name, (None, None))
     row |= report.metrics
     row |= {f"{name}_base": report.base_rate[name] for name in ("brier", "nll")}

@@ -104,11 +104,10 @@ def _metrics(report: Report) -> Table:
         value = getattr(report, metric)
         if value is None:
             continue
-        interval = report.ci.get(metric)
         grid.add_row(
             NAMES[metric],
             Text(_number(value), style="bold" if metric == "conf_ece" else ""),
-            "" if interval is None else f"{_number(interval[0])} to {_number(interval[1])}",
+            _interval(report, metric),
             _number(report.base_rate.get(metric)),
         )
     return grid
@@ -125,13 +124,19 @@ def _further(report: Report) -> Table:
 
 
 def _groups(report: Report) -> Table:
-    shown = ("accuracy", "mean_confidence", "conf_ece", "brier", "nll")
+    shown = ["accuracy", "mean_confidence", "conf_ece", "brier", "nll"]
+    sure = any("conf_ece" in part.ci for part in report.groups.values())
+    if sure:
+        shown.remove("nll")  # its place is taken
     grid = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False)
     grid.add_column("group")
     for name in ("rows", *(NAMES[metric] for metric in shown)):
         grid.add_column(name, justify="right")
+    if sure:
+        grid.add_column("conf-ECE, 95%", justify="right", no_wrap=True)
     for group, part in report.groups.items():
-        grid.add_row(Text(group), f"{part.n:,}", *(_number(getattr(part, metric)) for metric in shown))
+        interval = [_interval(part, "conf_ece")] if sure else []
+        grid.add_row(Text(group), f"{part.n:,}", *(_number(getattr(part, metric)) for metric in shown), *interval)
     return grid
 
 
@@ -140,7 +145,7 @@ def _reliability(report: Report, width: int) -> Table:
     grid.add_column("bin", no_wrap=True)
     for name in ("count", "confidence", "accuracy", "gap"):
         grid.add_column(name, justify="right", no_wrap=True)
-    labels = _labels(report)
+    labels = bin_labels(report)
     columns = max(map(len, labels)) + max(5, len(f"{report.n:,}")) + len("confidenceaccuracy+0.000") + 10
     bar = max(10, min(50, width - columns))
     grid.add_column(f"0{'1':>{bar - 1}}", no_wrap=True)
@@ -170,8 +175,8 @@ def _bar(accuracy: float, confidence: float, width: int) -> Text:
     )
 
 
-def _labels(report: Report) -> list[str]:
-    # As many digits as tell the edges apart.
+def bin_labels(report: Report) -> list[str]:
+    """The bins as text, with as many digits as tell their edges apart."""
     edges = [part.lower for part in report.reliability] + [report.reliability[-1].upper]
     digits = next((d for d in range(1, 17) if len({f"{e:.{d}f}" for e in edges}) == len(edges)), 17)
     digits = max(digits, 2 if any(abs(e - round(e, 1)) > 1e-9 for e in edges) else 1)
@@ -180,6 +185,10 @@ def _labels(report: Report) -> list[str]:
 
 def _label(part: Bin, digits: int, *, first: bool) -> str:
     return f"{'[' if first else '('}{part.lower:.{digits}f}, {part.upper:.{digits}f}]"
+
+
+def _interval(report: Report, metric: str) -> str:
+    return " to ".join(_number(end) for end in report.ci.get(metric, ()))
 
 
 def _number(value: float | None) -> str:
