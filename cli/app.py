@@ -14,7 +14,7 @@ from calibfast import __version__
 from calibfast.cli.output import discard_stdout, write
 from calibfast.errors import CalibfastError
 
-COMMANDS = ("ece", "train", "evaluate", "compare", "demo", "bench")
+COMMANDS = ("ece", "train", "evaluate", "experiment", "compare", "demo", "bench")
 """Each is a function of its own name in a file of its own name, imported when it is called for."""
 
 _INTERRUPTED = 130

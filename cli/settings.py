@@ -58,17 +58,20 @@ class Settings:
 def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     """Put the flags of all settings, `--preset` and `--config` in the place of a command's parameter `settings`.
 
-    The command, all of whose parameters are keywords, gets a `Settings` there. It needs the extra `train`.
+    The command, all of whose parameters are keywords, gets a `Settings` there. A parameter of its own stands for the
+    setting of the same name. It needs the extra `train`.
     """
+    own = inspect.signature(command, eval_str=True).parameters
     hints = get_type_hints(TrainingConfig)
     shown = {name: alias for alias, name in ALIASES.items()}
     flags = [_parameter("preset", str | None, None, "--preset", "Start from these settings.", "|".join(PRESETS))]
     flags.append(_parameter("config", Path | None, None, "--config", "Read settings from a YAML file.", "FILE"))
-    for setting in fields(TrainingConfig):
+    settings = [setting for setting in fields(TrainingConfig) if setting.name not in own]
+    for setting in settings:
         flag = "--" + shown.get(setting.name, setting.name).replace("_", "-")
         help, panel = setting.metadata["help"], setting.metadata["panel"]  # noqa: A001
         flags.append(_parameter(setting.name, hints[setting.name], setting.default, flag, help, panel=panel))
-    names = [setting.name for setting in fields(TrainingConfig)]
+    names = [setting.name for setting in settings]
 
     @functools.wraps(command)
     def filled(context: typer.Context, preset: str | None, config: Path | None, **given: Any) -> None:
@@ -79,7 +82,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
 
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
     parameters = [context]
-    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+    for parameter in own.values():
         parameters += flags if parameter.name == "settings" else [parameter]
     filled.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     return filled
