@@ -230,3 +230,13 @@ def test_wrong_use_is_one_line(sources, tmp_path, capsys):
         [line] = capsys.readouterr().err.splitlines()
         assert message in line
     assert not (tmp_path / "folder").exists()
+
+
+def test_ctrl_c(sources, tmp_path, monkeypatch, capsys):
+    def stop(*_arguments, **_named):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(experiments, "load_model", stop)
+    files = ("--model", sources.model, "--train", sources.train, "--in", sources.tests["in"])
+    assert command("experiment", *files, "--methods", "cft", "--output", tmp_path / "folder") == 130
+    assert capsys.readouterr() == ("", "stopped; the same command goes on from where it stopped\n")
