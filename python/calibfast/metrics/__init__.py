@@ -2,6 +2,7 @@
 
 from calibfast.metrics.accumulator import CalibrationError
 from calibfast.metrics.compare import Comparison, Difference, compare
+from calibfast.metrics.consistency_resampling import CalibrationTest
 from calibfast.metrics.cox_regression import Cox, cox
 from calibfast.metrics.cumulative import ecce, ks_error
 from calibfast.metrics.decomposition import Decomposition, corp, murphy
@@ -9,14 +10,7 @@ from calibfast.metrics.equal_mass import adaptive_ece, debiased_rmsce, equal_mas
 from calibfast.metrics.evaluation import Evaluation, evaluate
 from calibfast.metrics.functions import classwise_ece, ece, mce, rmsce
 from calibfast.metrics.groups import GroupErrors, group_errors
-from calibfast.metrics.hypothesis_tests import (
-    CalibrationTest,
-    ecce_test,
-    hosmer_lemeshow,
-    skce_test,
-    spiegelhalter,
-    t_cal,
-)
+from calibfast.metrics.hypothesis_tests import ecce_test, hosmer_lemeshow, skce_test, spiegelhalter, t_cal
 from calibfast.metrics.interval_methods import Interval
 from calibfast.metrics.intervals import interval
 from calibfast.metrics.kde import kde_ece

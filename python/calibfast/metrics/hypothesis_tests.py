@@ -1,64 +1,27 @@
 """Tests of calibration: could these outcomes have come from these confidences?
 
-Under calibration outcomes are independent Bernoulli(confidence): the null law is known in full. So p-values are made
-by drawing outcomes from it (consistency resampling, Brocker & Smith 2007), exact for every number of rows; where
-there are so many distinct confidences that a draw is slow, by the limit law, which is then close. A test has no
-weights: it asks about rows that are drawn independently, and two copies of a row are not that.
+What is drawn and how p-values are made: `calibfast.metrics.consistency_resampling`.
 """
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
 from calibfast.errors import InputError
+from calibfast.metrics.consistency_resampling import CalibrationTest, RowsToTest, read, share_above, tested
 from calibfast.metrics.limit_laws import chi_square_tail, normal_tail, wiener_maximum_tail, wiener_range_tail
-from calibfast.metrics.rows import read_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from numpy.typing import ArrayLike, NDArray
+    from typing_extensions import Unpack
 
     Floats = NDArray[np.float64]
 
-Method = Literal["auto", "resampling", "asymptotic"]
-
-_MAX_DISTINCT = 20_000  # beyond it "auto" takes the limit law, whose size is then within .3 points
-_BLOCK = 2_000_000  # numbers in memory at once while outcomes are drawn
 _SKCE_CELLS = 512
 _FINEST = 10  # t_cal's finest scale is 2^10 bins
-
-
-@dataclass(frozen=True)
-class CalibrationTest:
-    """What a test of calibration says.
-
-    Attributes:
-        statistic: The test statistic; its scale is the test's own.
-        p_value: How often calibrated predictions look as bad; uniform on [0, 1] if the model is calibrated.
-        method: Where the p-value comes from.
-    """
-
-    statistic: float
-    p_value: float
-    method: str
-
-
-@dataclass(frozen=True)
-class _Rows:
-    """Rows with equal confidence together: all that the tests look at, in an order that the rows' own cannot change."""
-
-    u: Floats  # distinct confidences, ascending
-    n: NDArray[np.int64]  # rows of each
-    hits: Floats
-
-    @property
-    def variance(self) -> Floats:
-        return self.n * self.u * (1 - self.u)
 
 
 def hosmer_lemeshow(
@@ -66,12 +29,7 @@ def hosmer_lemeshow(
     y: ArrayLike,
     *,
     bins: int = 10,
-    method: Method = "auto",
-    replicates: int = 999,
-    seed: int = 0,
-    logits: bool = False,
-    mask: ArrayLike | None = None,
-    ignore_index: int | None = None,
+    **given: Unpack[RowsToTest],
 ) -> CalibrationTest:
     """Chi-square of hits against confidence over equal-mass groups (Hosmer & Lemeshow 1980).
 
@@ -82,13 +40,7 @@ def hosmer_lemeshow(
         p: (N,) confidences in [0, 1], or (N, K) options, whose predicted one is tested.
         y: (N,) correctness, or (N,) labels.
         bins: Number of groups of about equal size; equal confidences share a group.
-        method: "resampling" draws outcomes from the confidences, "asymptotic" takes the limit law, "auto" draws up
-            to 20,000 distinct confidences.
-        replicates: Draws.
-        seed: Of the draws. The order of the rows does not matter.
-        logits: Whether `p` holds logits. Never guessed.
-        mask: (N, K) bool, True where an option is present.
-        ignore_index: Rows with this `y` are left out.
+        **given: See `RowsToTest`.
 
     Raises:
         InputError: Something breaks its contract, or every confidence is 0 or 1, so that nothing is left to chance.
@@ -101,7 +53,7 @@ def hosmer_lemeshow(
         >>> hosmer_lemeshow(p, rng.random(2000) < p**2).p_value
         0.001
     """
-    rows = _to_rows(p, y, logits, mask, ignore_index)
+    rows, draws = read(p, y, **given)
     if bins < 1:
         raise InputError(f"bins is at least 1, got {bins}")
     ends = np.cumsum(rows.n)
@@ -118,19 +70,13 @@ def hosmer_lemeshow(
     def tail(value: float) -> float:
         return chi_square_tail(value, int(uncertain.sum()))
 
-    return _test(rows, statistic, tail, f"chi-square, {uncertain.sum()} groups", method, replicates, seed)
+    return tested(rows, statistic, tail, f"chi-square, {uncertain.sum()} groups", draws)
 
 
 def spiegelhalter(
     p: ArrayLike,
     y: ArrayLike,
-    *,
-    method: Method = "auto",
-    replicates: int = 999,
-    seed: int = 0,
-    logits: bool = False,
-    mask: ArrayLike | None = None,
-    ignore_index: int | None = None,
+    **given: Unpack[RowsToTest],
 ) -> CalibrationTest:
     """Whether the Brier score is what the confidences promise (Spiegelhalter 1986), two-sided.
 
@@ -144,7 +90,7 @@ def spiegelhalter(
         >>> spiegelhalter([0.9, 0.9, 0.8, 0.7], [0, 0, 1, 0]).p_value < 0.05
         True
     """
-    rows = _to_rows(p, y, logits, mask, ignore_index)
+    rows, draws = read(p, y, **given)
     slope = 1 - 2 * rows.u
     scale = math.sqrt(float((slope**2 * rows.variance).sum()))
     if scale == 0:
@@ -154,9 +100,7 @@ def spiegelhalter(
     def z(hits: Floats) -> Floats:
         return np.asarray((hits - center) @ slope / scale)
 
-    result = _test(
-        rows, lambda hits: np.abs(z(hits)), lambda value: 2 * normal_tail(value), "normal", method, replicates, seed
-    )
+    result = tested(rows, lambda hits: np.abs(z(hits)), lambda value: 2 * normal_tail(value), "normal", draws)
     return CalibrationTest(float(z(rows.hits)), result.p_value, result.method)
 
 
@@ -165,12 +109,7 @@ def ecce_test(
     y: ArrayLike,
     *,
     kind: Literal["mad", "range"] = "mad",
-    method: Method = "auto",
-    replicates: int = 999,
-    seed: int = 0,
-    logits: bool = False,
-    mask: ArrayLike | None = None,
-    ignore_index: int | None = None,
+    **given: Unpack[RowsToTest],
 ) -> CalibrationTest:
     """Whether outcomes drift from confidences as these rise (ECCE-MAD and ECCE-R, Arrieta-Ibarra et al. 2022).
 
@@ -189,7 +128,7 @@ def ecce_test(
     """
     if kind not in ("mad", "range"):
         raise InputError(f"kind is 'mad' or 'range', got {kind!r}")
-    rows = _to_rows(p, y, logits, mask, ignore_index)
+    rows, draws = read(p, y, **given)
     scale, center = math.sqrt(float(rows.variance.sum())), rows.n * rows.u
 
     def statistic(hits: Floats) -> Floats:
@@ -200,7 +139,7 @@ def ecce_test(
 
     tail = wiener_maximum_tail if kind == "mad" else wiener_range_tail
     law = "largest deviation of a Wiener process" if kind == "mad" else "range of a Wiener process"
-    return _test(rows, statistic, tail, law, method, replicates, seed)
+    return tested(rows, statistic, tail, law, draws)
 
 
 def t_cal(
@@ -208,12 +147,7 @@ def t_cal(
     y: ArrayLike,
     *,
     bins: int | None = None,
-    method: Method = "auto",
-    replicates: int = 999,
-    seed: int = 0,
-    logits: bool = False,
-    mask: ArrayLike | None = None,
-    ignore_index: int | None = None,
+    **given: Unpack[RowsToTest],
 ) -> CalibrationTest:
     """Debiased squared l2 error of the predicted option against its law under calibration (T-Cal, Lee et al. 2022).
 
@@ -231,7 +165,7 @@ def t_cal(
         >>> t_cal(p, rng.random(2000) < p**1.5).p_value
         0.001
     """
-    rows = _to_rows(p, y, logits, mask, ignore_index)
+    rows, draws = read(p, y, **given)
     total = int(rows.n.sum())
     if bins is None:
         finest = min(_FINEST, max(1, int(math.log2(max(2.0, total / 8)))))
@@ -272,10 +206,10 @@ def t_cal(
         return largest(sums, np.add.reduceat(hits * slope + base, starts, axis=-1))
 
     def tail(value: float) -> float:
-        noise = np.random.default_rng(seed).standard_normal((replicates, len(n))) * np.sqrt(variance)
-        return _share_above(largest(noise, np.broadcast_to(variance, noise.shape)), value)
+        noise = draws.normal(np.sqrt(variance))
+        return share_above(largest(noise, np.broadcast_to(variance, noise.shape)), value)
 
-    return _test(rows, statistic, tail, "normal bin sums", method, replicates, seed)
+    return tested(rows, statistic, tail, "normal bin sums", draws)
 
 
 def skce_test(
@@ -283,12 +217,7 @@ def skce_test(
     y: ArrayLike,
     *,
     bandwidth: float = 0.1,
-    method: Method = "auto",
-    replicates: int = 999,
-    seed: int = 0,
-    logits: bool = False,
-    mask: ArrayLike | None = None,
-    ignore_index: int | None = None,
+    **given: Unpack[RowsToTest],
 ) -> CalibrationTest:
     """The unbiased quadratic estimate of the squared kernel error against its law under calibration (Widmann 2019).
 
@@ -306,7 +235,7 @@ def skce_test(
         >>> skce_test(p, rng.random(2000) < p**1.5).p_value
         0.001
     """
-    rows = _to_rows(p, y, logits, mask, ignore_index)
+    rows, draws = read(p, y, **given)
     total = int(rows.n.sum())
     if total < 2:
         raise InputError("SKCE compares pairs of rows: it needs at least 2, got 1")
@@ -329,53 +258,6 @@ def skce_test(
         return pairs(np.add.reduceat(hits - center, starts, axis=-1), hits @ slope + base)
 
     def tail(value: float) -> float:
-        noise = np.random.default_rng(seed).standard_normal((replicates, len(starts))) * np.sqrt(variance)
-        return _share_above(pairs(noise, variance.sum()), value)
+        return share_above(pairs(draws.normal(np.sqrt(variance)), variance.sum()), value)
 
-    return _test(rows, statistic, tail, "normal sums of residuals", method, replicates, seed)
-
-
-def _to_rows(p: ArrayLike, y: ArrayLike, logits: bool, mask: ArrayLike | None, ignore_index: int | None) -> _Rows:
-    given = read_rows(p, y, logits=logits, mask=mask, ignore_index=ignore_index)
-    if not len(given.predictions.labels):
-        raise InputError("no rows to test")
-    given.sorted()  # checks every value
-    confidence, correct = given.top()
-    u, place, n = np.unique(confidence, return_inverse=True, return_counts=True)
-    hits = np.bincount(place, weights=correct, minlength=len(u)).astype(np.float64)
-    if not ((u > 0) & (u < 1)).any():
-        raise InputError("every confidence is 0 or 1: a test of calibration needs some that leave room for chance")
-    return _Rows(u, n, hits)
-
-
-def _test(
-    rows: _Rows,
-    statistic: Callable[[Floats], Floats],
-    tail: Callable[[float], float],
-    law: str,
-    method: Method,
-    replicates: int,
-    seed: int,
-) -> CalibrationTest:
-    if method not in ("auto", "resampling", "asymptotic"):
-        raise InputError(f"method is 'auto', 'resampling' or 'asymptotic', got {method!r}")
-    if replicates < 19:
-        raise InputError(f"replicates is at least 19, for a p-value of .05, got {replicates}")
-    observed = float(statistic(rows.hits))
-    if (rows.hits[rows.u == 0] > 0).any() or (rows.hits < rows.n)[rows.u == 1].any():
-        return CalibrationTest(observed, 0.0, "an outcome that was given probability 0")
-    if method == "asymptotic" or (method == "auto" and len(rows.u) > _MAX_DISTINCT):
-        return CalibrationTest(observed, tail(observed), f"asymptotic ({law})")
-    rng, simulated, at_once = np.random.default_rng(seed), [], max(1, _BLOCK // len(rows.u))
-    single = bool((rows.n == 1).all())  # a comparison is several times faster than a binomial
-    for start in range(0, replicates, at_once):
-        shape = (min(at_once, replicates - start), len(rows.u))
-        hits = rng.random(shape) < rows.u if single else rng.binomial(rows.n, rows.u, shape)
-        simulated.append(statistic(hits.astype(np.float64)))
-    return CalibrationTest(observed, _share_above(np.concatenate(simulated), observed), f"{replicates} resamples")
-
-
-def _share_above(simulated: Floats, observed: float) -> float:
-    """The rank of what was observed among what was simulated: never 0, and uniform under the null."""
-    # The same outcome summed in another order is a tie.
-    return float((1 + np.count_nonzero(simulated >= observed - 1e-9 * abs(observed))) / (1 + len(simulated)))
+    return tested(rows, statistic, tail, "normal sums of residuals", draws)
