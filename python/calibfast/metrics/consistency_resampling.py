@@ -130,7 +130,7 @@ def read(
     return TiedRows(u, n, hits), Draws(method, replicates, seed)
 
 
-def tested(
+def judged(
     rows: TiedRows,
     statistic: Callable[[Floats], Floats],
     tail: Callable[[float], float],

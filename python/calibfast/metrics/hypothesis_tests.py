@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from calibfast.errors import InputError
-from calibfast.metrics.consistency_resampling import CalibrationTest, RowsToTest, read, share_above, tested
+from calibfast.metrics.consistency_resampling import CalibrationTest, RowsToTest, judged, read, share_above
 from calibfast.metrics.limit_laws import chi_square_tail, normal_tail, wiener_maximum_tail, wiener_range_tail
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ def hosmer_lemeshow(
     def tail(value: float) -> float:
         return chi_square_tail(value, int(uncertain.sum()))
 
-    return tested(rows, statistic, tail, f"chi-square, {uncertain.sum()} groups", draws)
+    return judged(rows, statistic, tail, f"chi-square, {uncertain.sum()} groups", draws)
 
 
 def spiegelhalter(
@@ -100,7 +100,7 @@ def spiegelhalter(
     def z(hits: Floats) -> Floats:
         return np.asarray((hits - center) @ slope / scale)
 
-    result = tested(rows, lambda hits: np.abs(z(hits)), lambda value: 2 * normal_tail(value), "normal", draws)
+    result = judged(rows, lambda hits: np.abs(z(hits)), lambda value: 2 * normal_tail(value), "normal", draws)
     return CalibrationTest(float(z(rows.hits)), result.p_value, result.method)
 
 
@@ -139,7 +139,7 @@ def ecce_test(
 
     tail = wiener_maximum_tail if kind == "mad" else wiener_range_tail
     law = "largest deviation of a Wiener process" if kind == "mad" else "range of a Wiener process"
-    return tested(rows, statistic, tail, law, draws)
+    return judged(rows, statistic, tail, law, draws)
 
 
 def t_cal(
@@ -209,7 +209,7 @@ def t_cal(
         noise = draws.normal(np.sqrt(variance))
         return share_above(largest(noise, np.broadcast_to(variance, noise.shape)), value)
 
-    return tested(rows, statistic, tail, "normal bin sums", draws)
+    return judged(rows, statistic, tail, "normal bin sums", draws)
 
 
 def skce_test(
@@ -260,4 +260,4 @@ def skce_test(
     def tail(value: float) -> float:
         return share_above(pairs(draws.normal(np.sqrt(variance)), variance.sum()), value)
 
-    return tested(rows, statistic, tail, "normal sums of residuals", draws)
+    return judged(rows, statistic, tail, "normal sums of residuals", draws)
