@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import sys
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -101,18 +100,19 @@ def _render(report: TrainingReport, format: Format) -> str:  # noqa: A002
     ]
     text = render_rows(rows, format.value)
     if format is Format.table and report.e_steps:
-        text += "\nThe bins at each E-step: questions, and the share q of them that was answered right.\n\n"
-        text += render_rows(_bins(report.e_steps))
+        text += "\nThe bins at each epoch's E-step: how many questions, and the share q that was answered right.\n"
+        text += render_rows(_bins(report))
     return text
 
 
-def _bins(e_steps: list[dict[str, Any]]) -> list[dict[str, object]]:
+def _bins(report: TrainingReport) -> list[dict[str, object]]:
     """A row for each bin, with its count and q at each E-step."""
-    edges = e_steps[0]["edges"]
+    from calibfast.report.table import bin_labels
+
     rows: list[dict[str, object]] = []
-    for place, (low, high) in enumerate(pairwise(edges)):
-        row: dict[str, object] = {"bin": f"{'[' if place == 0 else '('}{low:g}, {high:g}]"}
-        for step in e_steps:
-            row |= {f"n, epoch {step['epoch']}": step["count"][place], f"q, epoch {step['epoch']}": step["q"][place]}
+    for place, label in enumerate(bin_labels(report.after)):
+        row: dict[str, object] = {"bin": label}
+        for step in report.e_steps:
+            row |= {f"n {step['epoch']}": step["count"][place], f"q {step['epoch']}": step["q"][place]}
         rows.append(row)
     return rows
