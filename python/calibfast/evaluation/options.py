@@ -32,8 +32,11 @@ if TYPE_CHECKING:
     from calibfast.models.forward import Normalize
     from calibfast.models.prompt import Scoring
 
-MAX_TOKENS = 16_384
-"""Of a forward pass, padding included, so that long questions do not need more memory than short ones."""
+MAX_TOKENS = {"cpu": 2_048, "other": 16_384}
+"""Of a forward pass, padding included, so that long questions do not need more memory than short ones. On a CPU more
+of them are slower, as they leave its cache."""
+MAX_LOGITS = {"cpu": 2**24, "other": 2**27}
+"""Of a forward pass: positions that predict options, times the vocabulary."""
 SMALL_MASS = 0.5
 """Below this mean letter mass the letters are not what the model wants to say, and a warning says so."""
 
@@ -200,6 +203,7 @@ def score_encoded(
         (N, K) log-likelihoods of the options, -inf where absent; see `OptionScores`.
     """
     device = next(model.parameters()).device
+    vocabulary = int(model.config.vocab_size)  # type: ignore[union-attr,arg-type]
     width = max(len(row.options) for row in encoded)
     packed = can_pack(model)
     shared = distributed.is_available() and distributed.is_initialized()
@@ -208,7 +212,7 @@ def score_encoded(
     training = model.training
     model.eval()
     with tqdm(total=len(encoded), unit=" questions", desc="score", disable=None if progress else True) as bar:
-        for number, rows in enumerate(_batches(encoded, batch_size)):
+        for number, rows in enumerate(_batches(encoded, batch_size, vocabulary, device.type)):
             if number % processes == rank:
                 batch = make_batch([encoded[index] for index in rows], packed=packed)
                 batch = {name: value.to(device) if torch.is_tensor(value) else value for name, value in batch.items()}
@@ -225,10 +229,16 @@ def score_encoded(
     return np.asarray(scores.masked_fill(~present, float("-inf")).numpy())
 
 
-def _batches(encoded: Sequence[EncodedQuestion], batch_size: int) -> Iterator[list[int]]:
+def _batches(
+    encoded: Sequence[EncodedQuestion], batch_size: int, vocabulary: int, device: str
+) -> Iterator[list[int]]:
     """Rows of like length together: little padding. The longest first: what does not fit in memory fails at once."""
+    kind = "cpu" if device == "cpu" else "other"
     order = sorted(range(len(encoded)), key=lambda index: -encoded[index].tokens)
     while order:
-        fitting = max(1, min(batch_size, MAX_TOKENS // encoded[order[0]].tokens))
+        longest = encoded[order[0]]
+        predicting = longest.tokens - len(longest.context) + 1
+        most = min(MAX_TOKENS[kind] // longest.tokens, MAX_LOGITS[kind] // (predicting * vocabulary))
+        fitting = max(1, min(batch_size, most))
         yield order[:fitting]
         order = order[fitting:]

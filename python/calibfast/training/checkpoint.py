@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import json
 import shutil
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from transformers import TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
+from typing_extensions import override
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from numpy.typing import NDArray
     from torch import Tensor
+    from transformers import TrainerControl, TrainerState, TrainingArguments
 
     from calibfast.training.estep_callback import EStepCallback
     from calibfast.training.held_out import HeldOutEvaluation
@@ -44,6 +47,22 @@ def remove_all(folder: Path) -> None:
         shutil.rmtree(path)
 
 
+class SaveAfterEpoch(TrainerCallback):
+    """A checkpoint that falls due with an epoch's last update waits for its evaluation and its log."""
+
+    @override
+    def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
+        if float(state.epoch or 0).is_integer():
+            control.should_save = False
+
+    @override
+    def on_epoch_end(
+        self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
+    ) -> None:
+        if float(state.epoch or 0).is_integer():
+            control.should_save = True
+
+
 @dataclass(frozen=True)
 class Progress:
     """What a checkpoint holds beside weights, optimizer, schedule and random state, which are the Trainer's.
@@ -53,17 +72,22 @@ class Progress:
         held_out: The evaluations so far.
         estep: The E-step's state, if the method has one.
         reference: Scores of the model that the training started from, if the method needs them.
+        sums: Of the losses and the questions since they were last logged.
     """
 
     log: RunLog
     held_out: HeldOutEvaluation
     estep: EStepCallback | None
     reference: Tensor | None
+    sums: dict[str, Tensor] = field(default_factory=dict)
 
     def complete(self, checkpoint: Path) -> None:
         """Add these to what the Trainer wrote, and let it take the place of older checkpoints."""
         arrays: dict[str, NDArray[np.generic]] = {"held_out": np.stack(self.held_out.scorings)}
-        values: dict[str, object] = {"events": self.log.events}
+        values: dict[str, object] = {
+            "events": self.log.events,
+            "sums": {name: float(total) for name, total in self.sums.items()},
+        }
         if self.estep is not None:
             own, values["estep"] = self.estep.state()
             arrays |= own
@@ -84,6 +108,7 @@ class Progress:
             arrays = dict(file)
         values = json.loads((checkpoint / _VALUES).read_text(encoding="utf-8"))
         self.log.restore(values["events"])
+        self.sums.update({name: torch.tensor(total) for name, total in values["sums"].items()})
         self.held_out.scorings.extend(arrays["held_out"])
         if self.estep is not None:
             self.estep.restore(arrays, values["estep"])

@@ -19,7 +19,7 @@ from calibfast.models.adapter import add_lora
 from calibfast.models.encoding import encode_questions
 from calibfast.models.forward import can_pack
 from calibfast.recalibration.temperature import TemperatureScaling
-from calibfast.training.checkpoint import Progress, newest, remove_all
+from calibfast.training.checkpoint import Progress, SaveAfterEpoch, newest, remove_all
 from calibfast.training.dataset import Collator, QuestionRows
 from calibfast.training.estep_callback import EStepCallback
 from calibfast.training.held_out import HeldOutEvaluation
@@ -171,7 +171,7 @@ def _train(
     interrupt = StopOnInterrupt()
     callbacks: list[TrainerCallback] = [held_out, LogLosses(log), *([estep] if estep else [])]
     if arguments.save_strategy != "no":
-        callbacks.append(interrupt)
+        callbacks += [interrupt, SaveAfterEpoch()]
     if progress and arguments.should_save:
         callbacks.append(ProgressBar())
     trainer = CalibrationTrainer(

@@ -83,10 +83,8 @@ class HeldOutEvaluation(TrainerCallback):
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
         self._began = time.perf_counter()
-        # Before training, and where a checkpoint was the last thing that an epoch wrote.
-        done = int(state.epoch or 0)
-        if len(self.scorings) <= done:
-            self.evaluate(kwargs["model"], epoch=done)
+        if not self.scorings:
+            self.evaluate(kwargs["model"], epoch=0)
 
     @override
     def on_epoch_end(

@@ -33,7 +33,7 @@ class CalibrationTrainer(Trainer):
         config: The settings; their method trains weights.
         estep: Where the targets come from; None for a method without targets.
         reference: (N, K) scores of the model that the training starts from; None for a method that needs none.
-        progress: What a checkpoint holds beside the Trainer's own; None where no checkpoints are written.
+        progress: What a checkpoint holds beside the Trainer's own; here are the sums of the losses.
         **trainer: What `transformers.Trainer` takes.
     """
 
@@ -43,7 +43,7 @@ class CalibrationTrainer(Trainer):
         config: TrainingConfig,
         estep: EStepCallback | None,
         reference: Tensor | None,
-        progress: Progress | None,
+        progress: Progress,
         **trainer: Any,
     ) -> None:
         super().__init__(**trainer)
@@ -51,8 +51,7 @@ class CalibrationTrainer(Trainer):
         self._config, self._method = config, METHODS[config.training_method]
         self._likelihood = config.likelihood if self._method.targets else self._method.likelihood
         self._estep, self._reference, self._progress = estep, reference, progress
-        self._sums: dict[str, Tensor] = {}
-        self._seen = 0
+        self._weight = config.lambda_ if self._method.weighed else 1.0
         self._tokens = torch.tensor(1)
         # Says that our loss is divided by `num_items_in_batch` already.
         self.model_accepts_loss_kwargs = True
@@ -98,8 +97,8 @@ class CalibrationTrainer(Trainer):
             term = self._method.term(options, self._config)
             term = term.expand(len(answer))
             self._note("term", term)
-            loss = loss + (self._config.lambda_ if self._method.weighed else 1.0) * term.sum() / num_items_in_batch
-        self._seen += len(answer)
+            loss = loss + self._weight * term.sum() / num_items_in_batch
+        self._note("questions", torch.ones(len(answer), device=answer.device))
         # The processes' gradients are averaged.
         shared: Tensor = loss * self.accelerator.num_processes
         return shared
@@ -124,19 +123,25 @@ class CalibrationTrainer(Trainer):
         return counts + batch["asked"].sum(1) if self._likelihood == "all" else counts
 
     def _note(self, name: str, values: Tensor) -> None:
-        self._sums[name] = self._sums.get(name, torch.zeros((), device=values.device)) + values.detach().sum()
+        total = values.detach().sum()
+        sums = self._progress.sums
+        sums[name] = sums[name].to(total.device) + total if name in sums else total
 
     @override
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the parts of the loss, averaged over the questions since they were last logged."""
-        if self._seen:
-            logs |= {name: float(total) / self._seen for name, total in self._sums.items()}
-            self._sums, self._seen = {}, 0
+        sums = self._progress.sums
+        if sums:
+            totals = {name: float(self.accelerator.reduce(total, "sum")) for name, total in sums.items()}
+            sums.clear()
+            questions = totals.pop("questions")
+            parts = {name: total / questions for name, total in totals.items()}
+            # The Trainer's own sum forgets, at a checkpoint, what came before it.
+            logs |= {"loss": parts.get("likelihood", 0.0) + self._weight * parts.get("term", 0.0), **parts}
         super().log(logs, start_time)
 
     @override
     def _save_checkpoint(self, model: torch.nn.Module, trial: Any) -> None:
-        assert self._progress is not None  # else nothing asks for checkpoints
         folder = Path(self._get_output_dir(trial=trial)) / f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
         if not is_complete(folder):
             super()._save_checkpoint(model, trial)
