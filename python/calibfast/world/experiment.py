@@ -34,14 +34,14 @@ COMMON = {
     "lora_alpha": 32,
     "held_out": RECIPE.held_out / (RECIPE.train + RECIPE.held_out),
 }
-_LONG = {"epochs": 12, "learning_rate": 3e-3}
+_LONG = {"epochs": 12, "learning_rate": 8e-3}
 METHODS: dict[str, dict[str, Any]] = {
     "label-smoothing": {"epochs": 5, "learning_rate": 2e-3},
     "cft": {"epochs": 5, "learning_rate": 2e-3},
     "sft2": _LONG,
-    "rcft": _LONG | {"lambda": 0.2, "estep_data": ["held-out", "training"]},
+    "rcft": _LONG | {"lambda": 0.3, "estep_data": ["held-out", "training"]},
 }
-"""Chosen on seeds 100 to 102."""
+"""Chosen on seed 100."""
 
 
 def run_world_experiment(output: str | Path, seeds: Sequence[int], *, progress: bool = True) -> list[Measurement]:
