@@ -8,6 +8,7 @@ import json
 import signal
 import subprocess
 import sys
+from contextlib import redirect_stdout
 
 import numpy as np
 import pytest
@@ -48,10 +49,10 @@ def cloze_run(model, data, tmp_path_factory):
     folder = tmp_path_factory.mktemp("runs") / "rcft"
     settings = folder.with_name("settings.yaml")
     settings.write_text("method: rcft+temperature\nscoring: cloze\nnormalize: byte\nepochs: 2\nlora-r: 2\nbins: 5\n")
-    arguments = ["--model", model, "--data", data, "--output", folder, "--config", settings, "--device", "cpu"]
-    command = [sys.executable, "-m", "calibfast.cli.app", "train", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=True)
-    return folder, done.stdout
+    command = ("train", "--model", model, "--data", data, "--output", folder, "--config", settings, "--device", "cpu")
+    with redirect_stdout(io.StringIO()) as out:
+        assert run(*command) == 0
+    return folder, out.getvalue()
 
 
 def run(*arguments):
