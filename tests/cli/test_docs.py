@@ -37,7 +37,8 @@ def test_python_examples():
     assert doctest.testfile(str(PAGES[0]), module_relative=False).failed == 0
 
 
-def test_every_option_is_documented(calibfast):
+@pytest.mark.parametrize("command", ["ece", "evaluate"])
+def test_every_option_is_documented(calibfast, command):
     text = (ROOT / "docs" / "cli.md").read_text("utf-8")
-    options = set(re.findall(r"--[a-z-]+", calibfast("ece", "--help")[1])) - {"--help"}
+    options = set(re.findall(r"--[a-z-]+", calibfast(command, "--help")[1])) - {"--help"}
     assert {option for option in options if option not in text} == set()
