@@ -11,7 +11,7 @@ import json
 import os
 import sys
 from dataclasses import asdict, dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +31,7 @@ from calibfast.training.finished import read_run
 from calibfast.training.run import train
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from calibfast.data.questions import Question
     from calibfast.evaluation.options import OptionScores
@@ -174,7 +174,7 @@ class _Experiment:
             if self._missing(cell.name):
                 self._say(f"cell {number}/{len(self._cells)}: {cell.row}, seed {cell.config.seed}")
                 self._record.add(cell)
-                self._predict(cell.name, lambda cell=cell: self._answers(cell))
+                self._predict(cell.name, partial(self._answers, cell))
             measured += self._measure(cell.row, cell.name, scaled=cell.config.ends_in_temperature)
         return measured
 
@@ -230,7 +230,7 @@ class _Experiment:
     def _missing(self, name: str) -> bool:
         return not all(self._path(domain, name).exists() for domain in self._tests)
 
-    def _predict(self, name: str, answers: Any) -> None:
+    def _predict(self, name: str, answers: Callable[[], dict[Domain, OptionScores]]) -> None:
         if self._missing(name):
             for domain, scores in answers().items():
                 path = self._path(domain, name)
