@@ -50,10 +50,9 @@ def train(setting, output, processes, *arguments):
     return json.loads(done.stdout), done.stderr
 
 
-@pytest.mark.parametrize("data", ["training", "held-out"])
-def test_two_processes_do_what_one_does(setting, tmp_path, data):
-    one, _ = train(setting, tmp_path / "one", 1, "--estep-data", data)
-    two, said = train(setting, tmp_path / "two", 2, "--estep-data", data)
+def test_two_processes_do_what_one_does(setting, tmp_path):
+    one, _ = train(setting, tmp_path / "one", 1)
+    two, said = train(setting, tmp_path / "two", 2)
     assert two["environment"]["processes"] == 2
     assert said.count("epoch 1/2") == 1, "one process tells"
 
