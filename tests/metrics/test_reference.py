@@ -107,14 +107,14 @@ def test_every_metric(name, form, dtype, weighted):
 
 @pytest.mark.parametrize("decimals", [1, 3, 17])
 @pytest.mark.parametrize("options", [False, True])
-def test_the_default_bandwidth_is_the_likeliest(decimals, options):
+def test_the_default_bandwidth_predicts_best(decimals, options):
     rng = np.random.default_rng(5)
     p = rng.dirichlet([0.7] * 3, 300).round(decimals) if options else rng.beta(9, 1, 300).round(decimals)
     p[:2] = np.eye(3)[:2] if options else [0, 1]
     p = p / p.sum(axis=1, keepdims=True) if options else p
     y = rng.integers(0, 2, 300)
     bandwidths = [digit / 10**power for power in range(1, 6) for digit in (1, 2, 5)] + [1.0]
-    bandwidth = kernel.likeliest_bandwidth(p, sorted(bandwidths))
+    bandwidth = kernel.best_bandwidth(p, y, sorted(bandwidths))
     assert calibfast.kde_ece(p, y) == pytest.approx(calibfast.kde_ece(p, y, bandwidth=bandwidth), rel=1e-12)
 
 

@@ -49,20 +49,22 @@ def kde_ece(p, y, bandwidth=0.05, weights=None):
     if scalar:
         p, y = np.stack([p, 1 - p], axis=1), np.where(np.asarray(y).astype(bool), 0, 1)
     w = np.ones(len(p)) if weights is None else np.asarray(weights, float)
-    log = log_densities(p, bandwidth, w)
-    density = np.exp(log - log.max(axis=1, keepdims=True))
-    right = density @ np.eye(p.shape[1])[np.asarray(y)] / density.sum(axis=1, keepdims=True)
-    error = np.average(np.abs(right - p).sum(axis=1), weights=w)
+    error = np.average(np.abs(predicted(p, np.asarray(y), bandwidth, w) - p).sum(axis=1), weights=w)
     return error / 2 if scalar else error
 
 
-def likeliest_bandwidth(p, bandwidths):
-    """Of the largest leave-one-out likelihood; a density below exp(-23) counts as that."""
-    p = np.stack([p, 1 - p], axis=1) if p.ndim == 1 else p
-    found = []
-    for bandwidth in bandwidths:
-        log = log_densities(p, bandwidth, np.ones(len(p)))
-        most = log.max(axis=1)
-        density = most + np.log(np.exp(log - most[:, None]).sum(axis=1))
-        found.append(np.maximum(density, -23).sum())
-    return bandwidths[int(np.argmax(found))]
+def predicted(p, y, bandwidth, weights):
+    """(N, K) E[y | p] at every row from all others."""
+    log = log_densities(p, bandwidth, weights)
+    density = np.exp(log - log.max(axis=1, keepdims=True))
+    return density @ np.eye(p.shape[1])[y] / density.sum(axis=1, keepdims=True)
+
+
+def best_bandwidth(p, y, bandwidths):
+    """Of the smallest leave-one-out log loss; a probability below 1/N counts as that."""
+    if p.ndim == 1:
+        p, y = np.stack([p, 1 - p], axis=1), 1 - y
+    n = len(p)
+    right = [predicted(p, y, bandwidth, np.ones(n))[np.arange(n), y] for bandwidth in bandwidths]
+    losses = [-np.log(np.maximum(found, 1 / n)).sum() for found in right]
+    return bandwidths[int(np.argmin(losses))]

@@ -95,10 +95,14 @@ impl DistinctOptions {
         })
     }
 
-    /// Up to so many entries, spread evenly over the sorted rows.
+    /// Entries that stand for all rows, and for how many each: all of them up to a thousand, else a thousand that are
+    /// spread evenly over the sorted rows.
     #[must_use]
-    pub fn spread(&self, most: usize) -> Vec<usize> {
-        spread(&self.weights, most)
+    pub fn representatives(&self) -> Vec<(usize, f64)> {
+        if self.len() <= PICKED {
+            return self.weights.iter().copied().enumerate().collect();
+        }
+        spread(&self.weights).into_iter().map(|entry| (entry, 1.0)).collect()
     }
 }
 
@@ -110,8 +114,8 @@ impl Distinct {
     }
 }
 
-fn spread(weights: &[f64], most: usize) -> Vec<usize> {
-    let picks = weights.len().min(most);
+fn spread(weights: &[f64]) -> Vec<usize> {
+    let picks = weights.len().min(PICKED);
     let step = weights.iter().sum::<f64>() / picks as f64;
     let (mut picked, mut reached) = (Vec::with_capacity(picks), 0.0);
     for (i, weight) in weights.iter().enumerate() {
@@ -124,7 +128,7 @@ fn spread(weights: &[f64], most: usize) -> Vec<usize> {
 }
 
 fn median_distance(weights: &[f64], distance: impl Fn(usize, usize) -> f64) -> f64 {
-    let picked = spread(weights, PICKED);
+    let picked = spread(weights);
     let pairs = picked.iter().enumerate().flat_map(|(a, &i)| picked[..a].iter().map(move |&j| (i, j)));
     let mut distances: Vec<f64> = pairs.map(|(i, j)| distance(i, j)).collect();
     if distances.is_empty() {

@@ -23,8 +23,6 @@ const BLOCK: usize = 16;
 /// Entries that are in the first-level cache at once.
 const CHUNK: usize = 1024;
 const LEAST: f64 = 1e-300;
-/// Log density of a row that no other is near: one such row at the boundary does not choose the bandwidth for all.
-const LONELY: f64 = -23.0;
 
 /// Kernel density estimates at every row from all others. Weights are counts.
 pub struct Kde<'a> {
@@ -75,26 +73,27 @@ impl<'a> Kde<'a> {
         Ok(sums.concat())
     }
 
-    /// Log of the density of all other rows at some rows, up to what is the same for every bandwidth.
+    /// How well all other rows predict some entries: log losses, an estimate below 1 / N counting as that, times how
+    /// many rows each stands for.
     ///
     /// # Errors
     /// Never: it is what work shared among threads returns.
-    pub fn log_densities(&self, at: &[usize], threads: usize) -> Result<Vec<f64>> {
-        let densities = parallel::map(at.len(), threads, 1, |part| {
+    pub fn log_losses(&self, at: &[(usize, f64)], threads: usize) -> Result<Vec<f64>> {
+        let least = 1.0 / self.rows.total();
+        let losses = parallel::map(at.len(), threads, 1, |part| {
             let mut logs = vec![0.0; self.rows.len()];
             let mut right = vec![0.0; self.rows.classes];
-            let density = |&j: &usize| {
-                let largest = Arch::new().dispatch(At { kde: self, j, logs: &mut logs, right: &mut right });
-                (largest + libm::log(right.iter().sum())).max(LONELY)
+            let loss = |&(j, rows): &(usize, f64)| {
+                Arch::new().dispatch(At { kde: self, j, logs: &mut logs, right: &mut right });
+                -rows * libm::log((right[self.rows.labels[j]] / right.iter().sum::<f64>()).max(least))
             };
-            Ok(at[part].iter().map(density).collect::<Vec<f64>>())
+            Ok(at[part].iter().map(loss).collect::<Vec<f64>>())
         })?;
-        Ok(densities.concat())
+        Ok(losses.concat())
     }
 }
 
-/// The weight of the kernels of every label at row j over the largest kernel, whose logarithm is the result; pulp
-/// compiles it for every instruction set.
+/// The weight of the kernels of every label at row j, which pulp compiles for every instruction set.
 struct At<'a> {
     kde: &'a Kde<'a>,
     j: usize,
@@ -103,10 +102,10 @@ struct At<'a> {
 }
 
 impl WithSimd for At<'_> {
-    type Output = f64;
+    type Output = ();
 
     #[inline(always)]
-    fn with_simd<S: Simd>(self, _: S) -> f64 {
+    fn with_simd<S: Simd>(self, _: S) {
         let Self { kde: Kde { rows, bandwidth, norms }, j, logs, right } = self;
         for start in (0..rows.len()).step_by(CHUNK) {
             let chunk = start..rows.len().min(start + CHUNK);
@@ -132,7 +131,6 @@ impl WithSimd for At<'_> {
             right[label] += share * weight;
         }
         right[rows.labels[j]] += exp(own - largest);
-        largest
     }
 }
 

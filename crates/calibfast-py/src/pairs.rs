@@ -11,8 +11,6 @@ use crate::door::{detached, detached_stretches};
 
 /// Multiplications between two looks at the signals: a second or less.
 const STRETCH: usize = 1 << 28;
-/// Rows that a bandwidth is judged by.
-const JUDGED: usize = 500;
 
 /// Distinct rows of option probabilities with labels.
 #[pyclass(name = "DistinctOptions", module = "calibfast._core", frozen)]
@@ -43,12 +41,12 @@ impl PyDistinctOptions {
         py.detach(|| self.0.median_distance())
     }
 
-    /// Sum of the log densities of all others, up to a constant, at up to 500 rows that are spread evenly.
+    /// Sum of the log losses with which all others predict the representatives.
     #[pyo3(signature = (bandwidth, *, threads = None))]
-    fn kde_likelihood(&self, py: Python<'_>, bandwidth: f64, threads: Option<NonZero<usize>>) -> PyResult<f64> {
+    fn kde_loss(&self, py: Python<'_>, bandwidth: f64, threads: Option<NonZero<usize>>) -> PyResult<f64> {
         let kde = py.detach(|| Kde::new(&self.0, bandwidth));
-        let at = self.0.spread(JUDGED);
-        self.sum(py, at.len(), threads, |units, threads| kde.log_densities(&at[units], threads))
+        let at = self.0.representatives();
+        self.sum(py, at.len(), threads, |units, threads| kde.log_losses(&at[units], threads))
     }
 
     /// Sum over all pairs of rows, and of every row with itself.

@@ -18,7 +18,7 @@ from calibfast.metrics.accumulator import to_bins
 from calibfast.metrics.arrays import widened
 from calibfast.metrics.hybrid_resampling import invert
 from calibfast.metrics.interval_methods import HYBRID, KNOWN, Interval, Setting, known_interval, warn
-from calibfast.metrics.kde import likeliest_bandwidth
+from calibfast.metrics.kde import default_bandwidth
 from calibfast.metrics.row_draws import RowDraws
 from calibfast.metrics.rows import read_rows
 from calibfast.metrics.sample import Sample
@@ -163,7 +163,7 @@ def _inverted(name: str, function: Metric, sample: Sample, setting: Setting) -> 
     simulated = function
     if name == "kde_ece":  # to find a bandwidth takes many times as long as the estimate
         pairs = read_rows(confidence, correct).distinct_options(name)
-        simulated = partial(function, bandwidth=likeliest_bandwidth(pairs, None))
+        simulated = partial(function, bandwidth=default_bandwidth(pairs, None))
     state = _core.State(15)
     state.update(confidence[:, np.newaxis], correct, form="confidence")
     cells = RowDraws(simulated, function, confidence, correct, state, setting.replicates, setting.seed)

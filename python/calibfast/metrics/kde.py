@@ -30,10 +30,9 @@ def kde_ece(p: ArrayLike, y: ArrayLike, *, bandwidth: float | None = None, **row
         p: (N,) confidences or (N, K) options.
         y: (N,) correctness or labels.
         bandwidth: Of the kernel with parameters p / bandwidth + 1, whose variance is about bandwidth * p (1 - p); above
-            0. Default: of 1e-5, 2e-5, 5e-5, 1e-4 ... 1 the one of the largest leave-one-out likelihood, as in the
-            paper, judged by up to 500 rows spread evenly over the sorted ones. Where most rows have equals it is the
-            narrowest, which compares equals alone. (The authors' code takes log(bandwidth) off every log density,
-            which narrows it further.)
+            0. Default: of 1e-5, 2e-5, 5e-5, 1e-4 ... 1 the one under which up to 1,000 rows, spread evenly over the
+            sorted ones, are predicted best by all others (leave-one-out log loss). The authors take the likeliest for
+            the density of p instead, which for several options is far too narrow: calibrated rows get an error.
         **rows: See `RowArguments`.
 
     Raises:
@@ -49,12 +48,12 @@ def kde_ece(p: ArrayLike, y: ArrayLike, *, bandwidth: float | None = None, **row
     found = read.distinct_options("kde_ece")
     if found.weight < 2:
         raise InputError("kde_ece judges a row by the others and needs two, got one")
-    width = likeliest_bandwidth(found, read.threads) if bandwidth is None else positive("bandwidth", bandwidth)
+    width = default_bandwidth(found, read.threads) if bandwidth is None else positive("bandwidth", bandwidth)
     error = found.kde_error(width, threads=read.threads)
     # Two options carry the error of a confidence twice.
     return error / 2 if read.predictions.form == "confidence" else error
 
 
-def likeliest_bandwidth(rows: DistinctOptions, threads: int | None) -> float:
-    """The default bandwidth of `kde_ece`; of equals the widest."""
-    return max(reversed(_BANDWIDTHS), key=lambda bandwidth: rows.kde_likelihood(bandwidth, threads=threads))
+def default_bandwidth(rows: DistinctOptions, threads: int | None) -> float:
+    """The bandwidth of `kde_ece` where none is given; of equals the widest."""
+    return min(reversed(_BANDWIDTHS), key=lambda bandwidth: rows.kde_loss(bandwidth, threads=threads))
