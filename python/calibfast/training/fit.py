@@ -129,7 +129,9 @@ def fit(
         else:
             checkpoint = None if output_dir is None else newest(output_dir)
             if config.gradient_checkpointing:
-                model.gradient_checkpointing_enable({"use_reentrant": False})  # type: ignore[no-untyped-call]
+                # Transformers 5.17 knows it by its old name alone.
+                enable = getattr(model, "activation_checkpointing_enable", model.gradient_checkpointing_enable)
+                enable({"use_reentrant": False})
             if config.weights == "lora":
                 trained = add_lora(model, config.lora_r, config.lora_alpha)
             estep = _train(trained, rows, held_out, log, config, arguments, checkpoint, progress=progress)
