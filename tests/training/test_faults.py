@@ -19,10 +19,9 @@ from torch import distributed
 from torch.nn.functional import cross_entropy
 
 import calibfast
-from calibfast.data.overlap import fingerprint, overlap
 from calibfast.data.questions import read_questions
 from calibfast.errors import InputError
-from calibfast.evaluation.options import score_encoded
+from calibfast.evaluation.options import score_encoded, score_options
 from calibfast.models.batch import make_batch
 from calibfast.models.encoding import encode_questions
 from calibfast.models.forward import log_probs
@@ -31,8 +30,9 @@ from calibfast.recalibration.temperature import TemperatureScaling
 from calibfast.training import losses
 from calibfast.training.config import TrainingConfig
 from calibfast.training.dataset import QuestionRows
+from calibfast.training.finished import read_run
 from calibfast.training.fit import fit
-from calibfast.training.run import HELD_OUT_FILE, train
+from calibfast.training.run import train
 
 TOKENIZER = make_tokenizer()
 QUESTIONS = make_questions(20)
@@ -367,15 +367,16 @@ def test_temperature_fitted_on_test_rows(tmp_path):
     data.write_text("".join(json.dumps(vars(question)) + "\n" for question in TRAIN))
 
     def faulty(test):
-        return {fingerprint(question) for question in test}
+        scores = score_options(make_model(), TOKENIZER, test, progress=False)
+        TemperatureScaling().fit(scores.logits, scores.labels, logits=True).predict_proba(scores.logits, logits=True)
 
-    def ours(_test):
-        train(TrainingConfig(method="temperature"), model=model, data=data, output=tmp_path / "run", progress=False)
-        return set(json.loads((tmp_path / "run" / HELD_OUT_FILE).read_text()))
+    def ours(test):
+        settings = TrainingConfig(method="temperature")
+        train(settings, model=model, data=data, output=tmp_path / "run", overwrite=True, progress=False)
+        read_run(tmp_path / "run").check_unseen(test)
 
-    def check(fitted_on):
-        fitted = fitted_on(HELD_OUT)
-        assert overlap(TRAIN, fitted)
-        assert not overlap(HELD_OUT, fitted)
+    def check(evaluate):
+        assert not fails(evaluate, HELD_OUT)
+        assert fails(evaluate, TRAIN)
 
     tell_apart(check, faulty, ours)
