@@ -25,16 +25,17 @@ if TYPE_CHECKING:
 PAGE = Path(__file__).parents[1] / "docs" / "results" / "metrics-speed.md"
 PAIRED = 100_000
 BUDGET = 10  # times the sort
+INTERVAL = 0.05  # seconds for an interval of 1,000 replicates from a state
 REPEATS = 3
 
 
-def seconds(work: Callable[[], Any]) -> tuple[float, Any]:
+def seconds(work: Callable[[], Any], clock: Callable[[], float] = time.perf_counter) -> tuple[float, Any]:
     """The best of a few runs, and the result."""
     times, result = [], None
     for _ in range(REPEATS):
-        began = time.perf_counter()
+        began = clock()
         result = work()
-        times.append(time.perf_counter() - began)
+        times.append(clock() - began)
     return min(times), result
 
 
@@ -74,6 +75,7 @@ def main() -> int:
             ("smece", lambda p=p, y=y: calibfast.smece(p, y), lambda e, g=gap: abs(e - g) < 1e-3),
             ("corp", lambda p=p, y=y: calibfast.corp(p, y), lambda e, b=brier: abs(e.score - b) < 1e-9),
             ("equal_mass_ece", lambda p=p, y=y: calibfast.equal_mass_ece(p, y), lambda e, g=gap: abs(e - g) < 1e-3),
+            ("sweep_ece", lambda p=p, y=y: calibfast.sweep_ece(p, y), lambda e, g=gap: abs(e - g) < 1e-3),
             ("ks_error", lambda p=p, y=y: calibfast.ks_error(p, y), lambda e, g=gap: abs(e - g) < 1e-3),
             ("mmce", lambda p=p, y=y: calibfast.mmce(p, y), lambda e, g=gap: 0.5 * g < e < g),
             ("auroc", lambda p=p, y=y: calibfast.auroc(p, y), lambda e: 0.5 < e < 1),
@@ -82,6 +84,17 @@ def main() -> int:
             assert check(result), (name, result)
             slow += [name] if best > BUDGET * sort else []
             lines.append(f"| {name} | {np.dtype(dtype)} | {best:.2f} | {sort:.2f} | {best / sort:.1f} |")
+    intervals = []
+    for bins in (10, 15, 100):
+        cells = []
+        for norm in ("l1", "l2", "max"):
+            state = calibfast.CalibrationError(bins, norm=norm).update(p, y)
+            best, found = seconds(lambda state=state: state.interval(replicates=1000), time.process_time)
+            assert found.low < found.high
+            assert found.estimate > gap - 1e-9, (bins, norm, found)
+            slow += [f"interval of {norm} from {bins} bins"] if best > INTERVAL else []
+            cells.append(f"{best * 1000:.0f}")
+        intervals.append(f"| {bins} | {' | '.join(cells)} |")
     text = f"""# How fast the metrics over rows are
 
 `python benches/rows.py`, which checks every result before it times it. {platform.machine()},
@@ -99,6 +112,13 @@ process had before.
 | metric | seconds | MB |
 |---|---|---|
 {chr(10).join(pairs)}
+
+Intervals from the state of {rows:,} rows, milliseconds of one processor; the aim is below {INTERVAL * 1000:.0f}. Each
+inverts some thirty tests with 1,000 replicates each.
+
+| bins | ECE | RMSCE | MCE |
+|---|---|---|---|
+{chr(10).join(intervals)}
 """
     PAGE.parent.mkdir(parents=True, exist_ok=True)
     PAGE.write_text(text, encoding="utf-8")
