@@ -182,3 +182,27 @@ def test_dpo_makes_the_right_options_likelier_than_the_others():
     losses = [event["term"] for event in epochs(history)]
     assert losses[0] == pytest.approx(np.log(2), rel=1e-5)  # it starts as its own reference
     assert losses[-1] < 0.9 * losses[0]
+
+
+def test_cross_fitting_reads_the_bins_off_models_that_did_not_train_on_a_question(tmp_path):
+    from calibfast.data.split import split_questions
+
+    settings = {"method": "rcft", "epochs": 2, "learning_rate": 3e-3, "lora_r": 4, "estep_data": "cross-fit"}
+    config = TrainingConfig(**settings)
+    _, history = fit(make_model(), TOKENIZER, TRAIN, HELD_OUT, config, tmp_path, progress=False)
+    steps = [event for event in history.events if event["event"] == "e-step"]
+
+    halves = split_questions(TRAIN, 0.5, 0)
+    hits = total = 0
+    for own, other in (halves, halves[::-1]):
+        alone = TrainingConfig(**settings | {"estep_data": "held-out"})
+        _, half = fit(make_model(), TOKENIZER, own, other, alone, progress=False)
+        labels = [question.answer for question in other]
+        hits += (half.scorings[1].argmax(axis=1) == labels).sum()
+        total += len(other)
+    assert [sum(step["count"]) for step in steps] == [len(TRAIN)] * 2
+    found = sum(n * q for n, q in zip(steps[1]["count"], steps[1]["q"], strict=True) if n)
+    assert (found, total) == (pytest.approx(hits), len(TRAIN))
+
+    _, same = fit(make_model(), TOKENIZER, TRAIN, HELD_OUT, config, tmp_path, progress=False)
+    assert [event["q"] for event in same.events if event["event"] == "e-step"] == [step["q"] for step in steps]

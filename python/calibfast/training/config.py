@@ -80,11 +80,12 @@ class TrainingConfig:
         "rcft: full: all training questions are scored before each epoch. running: a question's target comes from its "
         "own training forward. frozen: scored once, before the first epoch.",
     )
-    estep_data: Literal["held-out", "training"] = _setting(
+    estep_data: Literal["held-out", "cross-fit", "training"] = _setting(
         "E-step",
         "held-out",
-        "rcft: where the bins' accuracies are read: held-out questions, or the training questions as in the paper, "
-        "whose memorised answers make the targets over-confident.",
+        "rcft: where the bins' accuracies are read: held-out questions; or the training questions as in the paper, "
+        "whose memorised answers make the targets over-confident; or cross-fit: these as two more adapters answer "
+        "them, each trained on the other half.",
     )
     tau: Literal["one", "fitted"] = _setting(
         "E-step",

@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from transformers import TrainerControl, TrainerState, TrainingArguments
 
     from calibfast.training.config import TrainingConfig
+    from calibfast.training.cross_fit import OutOfFold
     from calibfast.training.dataset import QuestionRows
     from calibfast.training.held_out import HeldOutEvaluation
     from calibfast.training.log import RunLog
@@ -29,12 +30,14 @@ if TYPE_CHECKING:
 class EStepCallback(TrainerCallback):
     """Estimates the bins' accuracies q_m and sets the training questions' targets (Eq. 6).
 
-    The q_m come from the training questions (the paper), or from held-out ones, which the model cannot have memorised.
+    The q_m come from the training questions (the paper), or from questions that the model cannot have memorised: held
+    out from it, or cross-fitted.
     The held-out scores are those that the evaluation has just made with the same weights.
 
     Args:
         rows: The training questions.
         held_out: The held-out ones.
+        out_of_fold: What models that did not train on them said to the training questions, where the settings ask.
         config: The settings.
         log: Gets counts, q_m, assignments and temperature of every E-step, and its targets as a file.
 
@@ -42,9 +45,18 @@ class EStepCallback(TrainerCallback):
         tau: What scores are divided by before their softmax.
     """
 
-    def __init__(self, rows: QuestionRows, held_out: HeldOutEvaluation, *, config: TrainingConfig, log: RunLog) -> None:
+    def __init__(
+        self,
+        rows: QuestionRows,
+        held_out: HeldOutEvaluation,
+        out_of_fold: OutOfFold | None,
+        *,
+        config: TrainingConfig,
+        log: RunLog,
+    ) -> None:
         self.tau = 1.0
         self._rows, self._held_out, self._config, self._log = rows, held_out, config, log
+        self._out_of_fold = out_of_fold
         self._labels = np.array(rows.answers)
         self._step: EStep | None = None
         # By question: the epoch's targets, and what the epoch's own forwards gave.
@@ -78,6 +90,8 @@ class EStepCallback(TrainerCallback):
             self.tau = scaling.temperature
         if config.estep_data == "held-out":
             self._step = self._estimate(self._held_out.logits, self._held_out.labels)
+        elif self._out_of_fold is not None:
+            self._step = self._estimate(self._out_of_fold.scorings[epoch], self._out_of_fold.labels)
         else:
             assert scores is not None
             self._step = self._estimate(scores, self._labels)

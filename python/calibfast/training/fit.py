@@ -20,6 +20,7 @@ from calibfast.models.encoding import encode_questions
 from calibfast.models.forward import can_pack
 from calibfast.recalibration.temperature import TemperatureScaling
 from calibfast.training.checkpoint import Progress, SaveAfterEpoch, newest, remove_all
+from calibfast.training.cross_fit import OutOfFold, cross_fit
 from calibfast.training.dataset import Collator, QuestionRows
 from calibfast.training.estep_callback import EStepCallback
 from calibfast.training.held_out import HeldOutEvaluation
@@ -32,6 +33,8 @@ from calibfast.training.trainer import CalibrationTrainer
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    import numpy as np
+    from numpy.typing import NDArray
     from peft import PeftModel
     from transformers import PreTrainedModel, PreTrainedTokenizerBase, TrainerControl, TrainerState
 
@@ -49,12 +52,14 @@ class History:
     Attributes:
         events: The run's log: the held-out evaluations, the E-steps and the losses, in order.
         reports: The held-out questions' reports: one before training and one for every epoch.
+        scorings: (N, K) scores of the held-out questions, one before training and one for every epoch.
         scaling: What the scores are to be divided by, where the method has a temperature.
         scaled: The last report at that temperature; that of a fitted temperature is on the rows it was fitted to.
     """
 
     events: list[Event]
     reports: list[Report]
+    scorings: list[NDArray[np.float32]]
     scaling: TemperatureScaling | None
     scaled: Report | None
 
@@ -121,6 +126,9 @@ def fit(
             held_out_encoded, held_out_questions, config=config, log=log, progress=progress and arguments.should_save
         )
         rows = QuestionRows(encoded, train_questions)
+        out_of_fold = None
+        if config.training_method == "rcft" and config.estep_data == "cross-fit":
+            out_of_fold = cross_fit(model, tokenizer, train_questions, config, folder, progress=progress)
         set_seed(config.seed)
         trained: Any = model
         estep = None
@@ -134,7 +142,7 @@ def fit(
                 enable({"use_reentrant": False})
             if config.weights == "lora":
                 trained = add_lora(model, config.lora_r, config.lora_alpha)
-            estep = _train(trained, rows, held_out, log, config, arguments, checkpoint, progress=progress)
+            estep = _train(trained, rows, held_out, out_of_fold, log, config, arguments, checkpoint, progress=progress)
         scaling = _scaling(config, held_out, estep)
         if output_dir is not None and arguments.should_save:
             _save(trained, tokenizer, config, scaling, output_dir)
@@ -143,13 +151,14 @@ def fit(
     if scaling is not None:
         probs = scaling.predict_proba(held_out.logits, logits=True)
         scaled = calibfast.evaluate(probs, held_out.labels, bins=config.bins)
-    return trained.eval(), History(log.events, held_out.reports, scaling, scaled)
+    return trained.eval(), History(log.events, held_out.reports, held_out.scorings, scaling, scaled)
 
 
 def _train(
     model: Any,
     rows: QuestionRows,
     held_out: HeldOutEvaluation,
+    out_of_fold: OutOfFold | None,
     log: RunLog,
     config: TrainingConfig,
     arguments: TrainingArguments,
@@ -160,7 +169,7 @@ def _train(
     """The training itself."""
     assert config.training_method is not None
     method = METHODS[config.training_method]
-    estep = EStepCallback(rows, held_out, config=config, log=log) if method.targets else None
+    estep = EStepCallback(rows, held_out, out_of_fold, config=config, log=log) if method.targets else None
     reference = None
     if method.reference:
         width = max(len(row.options) for row in rows.encoded)
