@@ -116,6 +116,7 @@ def evaluate(
     """
     require_train_extra("calibfast evaluate")
     from calibfast.data.few_shot import few_shot_examples
+    from calibfast.data.overlap import overlap
     from calibfast.evaluation.options import check_predictions_path, score_options
     from calibfast.evaluation.permute import average_orders, cyclic_orders
     from calibfast.models.adapter import load_adapter
@@ -134,6 +135,12 @@ def evaluate(
     questions = _read(data, limit, skip_bad_rows=skip_bad_rows)
     if run is not None:
         run.check_unseen(questions)
+        if seen := overlap(questions, run.trained):
+            print(
+                f"warning: {len(seen)} of the {len(questions)} questions were trained on; on them the numbers tell "
+                "what is memorised",
+                file=sys.stderr,
+            )
     asked = cyclic_orders(questions) if permuted else questions
     examples = None
     if few_shot is not None and few_shot_data is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -69,7 +70,9 @@ def test_train_then_evaluate_then_ece(model, data, tmp_path, capsys):
     assert trained == json.loads((adapter / "result.json").read_text())
 
     assert run("evaluate", *common, "--adapter", adapter, "--output", preds, "--limit", 30) == 0
-    evaluated = json.loads(capsys.readouterr().out)
+    printed = capsys.readouterr()
+    evaluated = json.loads(printed.out)
+    assert re.search(r"warning: \d+ of the 30 questions were trained on", printed.err)
     assert evaluated["n"] == 30
     assert 0 < evaluated["letter_mass"] < 1
 

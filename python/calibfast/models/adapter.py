@@ -49,7 +49,8 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> PeftModel:
     """
     folder = Path(folder)
     if not (folder / "adapter_config.json").is_file():
-        raise InputError(f"{folder}: no adapter there (adapter_config.json is missing)")
+        whole = " but a whole model, which is given as the model" if (Path(folder) / "config.json").is_file() else ""
+        raise InputError(f"{folder}: no adapter there (adapter_config.json is missing){whole}")
     weights = folder / "adapter_model.safetensors"
     if not weights.is_file():
         raise InputError(

@@ -11,7 +11,7 @@ from calibfast.data.overlap import overlap
 from calibfast.errors import InputError, first_line
 from calibfast.recalibration.temperature import TemperatureScaling
 from calibfast.training.fit import TEMPERATURE_FILE
-from calibfast.training.run import HELD_OUT_FILE, RESULT_FILE
+from calibfast.training.run import QUESTIONS_FILE, RESULT_FILE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,6 +31,7 @@ class FinishedRun:
         scoring: How questions were asked in training.
         normalize: How their options' log-likelihoods were normalised.
         temperature: What scores are to be divided by, or None.
+        trained: Fingerprints of the questions trained on.
         held_out: Fingerprints of the held-out questions.
     """
 
@@ -39,6 +40,7 @@ class FinishedRun:
     scoring: Scoring
     normalize: Normalize
     temperature: float | None
+    trained: frozenset[str]
     held_out: frozenset[str]
 
     def check_unseen(self, questions: Sequence[Question]) -> None:
@@ -66,7 +68,8 @@ def read_run(folder: str | Path) -> FinishedRun | None:
         return None
     try:
         config = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))["config"]
-        scaling, held_out = folder / TEMPERATURE_FILE, folder / HELD_OUT_FILE
+        scaling = folder / TEMPERATURE_FILE
+        questions = json.loads((folder / QUESTIONS_FILE).read_text(encoding="utf-8"))
         return FinishedRun(
             folder=folder,
             trains=config["method"] != "temperature",
@@ -75,7 +78,8 @@ def read_run(folder: str | Path) -> FinishedRun | None:
             temperature=TemperatureScaling.from_json(scaling.read_text(encoding="utf-8")).temperature
             if scaling.is_file()
             else None,
-            held_out=frozenset(json.loads(held_out.read_text(encoding="utf-8")) if held_out.is_file() else ()),
+            trained=frozenset(questions["trained"]),
+            held_out=frozenset(questions["held_out"]),
         )
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{folder}: the run is damaged: {first_line(error)}") from error

@@ -41,8 +41,8 @@ if TYPE_CHECKING:
 
 RESULT_FILE = "result.json"
 SETTINGS_FILE = "settings.json"
-HELD_OUT_FILE = "held-out.json"
-"""Fingerprints of the held-out questions, on which a temperature may have been fitted."""
+QUESTIONS_FILE = "questions.json"
+"""Fingerprints of the questions `trained` on and `held_out`; on the latter a temperature may have been fitted."""
 
 
 @dataclass(frozen=True)
@@ -159,7 +159,8 @@ def train(
             environment=_environment(base, processes.num_processes),
         )
         if own:
-            _write(folder / HELD_OUT_FILE, sorted({fingerprint(question) for question in held_out}))
+            used = {"trained": train_questions, "held_out": held_out}
+            _write(folder / QUESTIONS_FILE, {name: sorted(set(map(fingerprint, each))) for name, each in used.items()})
             _write(folder / RESULT_FILE, report.to_dict())
     return report
 
