@@ -214,4 +214,4 @@ def _render(
     (output / "results.json").write_text(render_methods(rows, "json", seeds=seeds, bins=bins), encoding="utf-8")
     console = Console()
     color = console.color_system is not None and not console.no_color
-    return render_methods(rows, format.value, seeds=seeds, bins=bins, width=max(100, console.width), color=color)
+    return render_methods(rows, format.value, seeds=seeds, bins=bins, color=color)

@@ -65,7 +65,7 @@ def test_one_seed_has_no_deviation():
 
 def test_both_domains_stand_side_by_side():
     both = [*ROWS, *(row(each.method, "out", (0.2, 0.2), (0.3, 0.3)) for each in ROWS)]
-    header = render("table", both, width=110).splitlines()[:2]
+    header = render("table", both).splitlines()[:2]
     assert header[0].split() == ["in", "domain", "out", "of", "domain"]
     assert header[1].split().count("conf-ECE") == 2
     assert render("latex", both).count(r"\multicolumn{3}{c}") == 2

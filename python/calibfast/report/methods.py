@@ -6,6 +6,7 @@ import io
 import json
 from dataclasses import dataclass
 from statistics import mean, stdev
+from textwrap import fill
 from typing import TYPE_CHECKING, Literal
 
 from calibfast.report.rows import render_rows
@@ -19,6 +20,8 @@ MethodsFormat = Literal["table", "json", "csv", "latex"]
 MEASURED = ("conf_ece", "cw_ece", "accuracy", "nll", "brier")
 _SHOWN = {"conf_ece": "conf-ECE", "cw_ece": "cw-ECE", "accuracy": "accuracy"}
 _DOMAINS: dict[Domain, str] = {"in": "in domain", "out": "out of domain"}
+_WIDE = 1000
+"""Columns: numbers that are cut or folded say nothing, so the table is as wide as it must be."""
 _ESCAPED = {
     "\\": r"\textbackslash{}",
     "~": r"\textasciitilde{}",
@@ -70,7 +73,6 @@ def render_methods(
     *,
     seeds: Sequence[int],
     bins: int,
-    width: int = 100,
     color: bool = False,
 ) -> str:
     """Rows as text that ends with a newline.
@@ -84,7 +86,6 @@ def render_methods(
             sample standard deviations over seeds. "json" and "csv" have all of `MEASURED`, with every digit.
         seeds: For the caption.
         bins: For the caption.
-        width: Columns of the terminal.
         color: Whether the table has escape codes; without them a star stands for bold.
     """
     if format == "csv":
@@ -93,7 +94,7 @@ def render_methods(
         facts = {"seeds": list(seeds), "bins": bins, "rows": [row.to_dict() | {"by_seed": row.values} for row in rows]}
         return json.dumps(facts, indent=2, allow_nan=False) + "\n"
     found = _Grid(rows, seeds, bins)
-    return found.latex() if format == "latex" else found.table(width, color=color)
+    return found.latex() if format == "latex" else found.table(color=color)
 
 
 class _Grid:
@@ -130,7 +131,7 @@ class _Grid:
         best = row.mean(metric) == self._best[domain, metric] and not row.reference and not unchanged
         return _number(row.mean(metric)), after + (" =" if unchanged else ""), best
 
-    def table(self, width: int, *, color: bool) -> str:
+    def table(self, *, color: bool) -> str:
         """For a terminal."""
         from rich.box import SIMPLE_HEAD
         from rich.console import Console
@@ -152,15 +153,16 @@ class _Grid:
         text = io.StringIO()
         console = Console(
             file=text,
-            width=width,
+            width=_WIDE,
             force_terminal=color,
             color_system="standard" if color else None,
             highlight=False,
             legacy_windows=False,
         )
         console.print(grid)
-        console.print(Text(self._caption if color else self._caption.replace("in bold", "marked *")))
-        return "\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip("\n") + "\n"
+        table = "\n".join(line.rstrip() for line in text.getvalue().splitlines()).strip("\n")
+        caption = self._caption if color else self._caption.replace("in bold", "marked *")
+        return f"{table}\n\n{fill(caption, 100)}\n"
 
     def latex(self) -> str:
         """For a paper."""
