@@ -258,7 +258,8 @@ class _Pair:
             full = rows > 0
             parts.append(NormalCells(mean[full], rows[full] / self.n, errors[:, full], scale=1 / a.classes, norm=norm))
         center = [median_unbiased(cells) for cells in parts]
-        ends = [invert(cells, self._setting.level) for cells in parts]
+        # Two lower ends that are safe for the worst truth would make the difference's interval far too wide.
+        ends = [invert(cells, self._setting.level, sparse=False) for cells in parts]
         simulated = [cells.replicates(cells.truth(value)) for cells, value in zip(parts, center, strict=True)]
         correlation = float(np.corrcoef(simulated[0], simulated[1]).item(1))
         low, high = _mover(center, ends, correlation)

@@ -52,9 +52,15 @@ class Cells(Protocol):
         """Estimates drawn under a truth, the same random numbers for each."""
 
 
-def invert(cells: Cells, level: float) -> tuple[float, float]:
-    """The interval of all errors under which the estimate of the cells is in no tail."""
-    alpha = 1 - level
+def invert(cells: Cells, level: float, *, sparse: bool = True) -> tuple[float, float]:
+    """The interval of all errors under which the estimate of the cells is in no tail.
+
+    Args:
+        cells: The simulation.
+        level: Of the interval.
+        sparse: Whether the lower end is safe for errors that sit in few bins.
+    """
+    alpha, lowest = 1 - level, cells.sparse_truth if sparse else cells.truth
 
     def quantile(theta: float, q: float) -> float:
         return _quantile(cells.replicates(cells.truth(theta)), q)
@@ -82,10 +88,10 @@ def invert(cells: Cells, level: float) -> tuple[float, float]:
 
     def too_small(theta: float) -> bool:
         upper = 1 - (alpha if theta <= blind else alpha / 2)
-        return _quantile(cells.replicates(cells.sparse_truth(theta)), upper) < cells.estimate - slack
+        return _quantile(cells.replicates(lowest(theta)), upper) < cells.estimate - slack
 
     low = last(too_small, 0.0, high)
-    return cells.norm(cells.sparse_truth(low)), cells.norm(cells.truth(high))
+    return cells.norm(lowest(low)), cells.norm(cells.truth(high))
 
 
 def median_unbiased(cells: Cells) -> float:
