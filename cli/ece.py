@@ -6,14 +6,22 @@ import sys
 from dataclasses import replace
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, cast, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import typer
 
 from calibfast.cli.output import Format, rows_progress, with_notes, write
+from calibfast.errors import InputError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from calibfast.metrics import Report
     from calibfast.metrics.compat import Compat
+
+
+_OF_A_TASK = ("accuracy", "mean_confidence", "conf_ece", "cw_ece", "brier", "nll", "auroc")
+"""The metrics of a task's row, few enough for a terminal."""
 
 
 class Precision(str, Enum):
@@ -47,7 +55,8 @@ def ece(
         Path,
         typer.Argument(
             help="Predictions: .npy ((N,2): confidence, correct; (N,K) or (N,) with --labels), .npz, .csv, .jsonl or "
-            ".parquet with confidence (conf), probs or logits beside correct, labels, or pred and labels."
+            ".parquet with confidence (conf), probs or logits beside correct, labels, or pred and labels; or a sample "
+            "log of lm-evaluation-harness, or a folder of these: a row for each task."
         ),
     ],
     labels: Annotated[
@@ -73,6 +82,13 @@ def ece(
     dtype: Annotated[
         Precision | None,
         typer.Option(help="The type that numbers in text were computed in; rows must sum to 1 within its rounding."),
+    ] = None,
+    normalize: Annotated[
+        Literal["sum", "token", "byte"],
+        typer.Option(help="Log-likelihoods of a sample log: as they are, or by an option's tokens or bytes."),
+    ] = "sum",
+    tokenizer: Annotated[
+        Path | None, typer.Option(help="The model's folder, to count tokens for --normalize token.", metavar="PATH")
     ] = None,
     bins: Annotated[
         str, typer.Option(help="Number of equal-width bins, or edges: 0,0.5,0.9,1.", metavar="M|EDGES")
@@ -117,33 +133,41 @@ def ece(
     from calibfast.io.gather import gather
     from calibfast.metrics.compat import reproduce_all
     from calibfast.report import render
+    from calibfast.report.rows import render_rows
 
     edges, package = parse_bins(bins), _compat(compat)
-    predictions = read_predictions(
-        file,
-        labels=labels,
-        key=key,
-        label_key=label_key,
-        group_key=group_key,
-        logits=logits,
-        options=options,
-        dtype=dtype.value if dtype else None,
-        ignore_index=ignore_index,
-    )
-    if predictions.others:
-        others = ", ".join(predictions.others)
-        print(f"note: {file}: read {predictions.used}; --key reads another: {others}", file=sys.stderr)
-    with rows_progress(predictions.n) as progress:
-        report = with_notes(
-            lambda: predictions.evaluate(
-                bins=edges,
-                threads=threads,
-                progress=progress,
-                metrics=[name.strip() for name in metrics.split(",")] if metrics else (),
-                ci=ci,
+
+    def measure(path: Path) -> Report:
+        predictions = with_notes(
+            lambda: read_predictions(
+                path,
+                labels=labels,
+                key=key,
+                label_key=label_key,
+                group_key=group_key,
+                logits=logits,
+                options=options,
+                dtype=dtype.value if dtype else None,
+                ignore_index=ignore_index,
+                normalize=normalize,
+                tokenizer=tokenizer,
             )
         )
-    if package is not None:
+        if predictions.others:
+            others = ", ".join(predictions.others)
+            print(f"note: {path}: read {predictions.used}; --key reads another: {others}", file=sys.stderr)
+        with rows_progress(predictions.n) as progress:
+            report = with_notes(
+                lambda: predictions.evaluate(
+                    bins=edges,
+                    threads=threads,
+                    progress=progress,
+                    metrics=[name.strip() for name in metrics.split(",")] if metrics else (),
+                    ci=ci,
+                )
+            )
+        if package is None:
+            return report
         rows = gather(predictions)
         numbers = reproduce_all(
             package,
@@ -154,12 +178,45 @@ def ece(
             mask=rows.mask,
             ignore_index=predictions.ignore_index,
         )
-        report = replace(report, metrics={**report.metrics, **numbers})
-    if plot is not None:
-        report.plot(plot)
-    console = Console()
-    color = console.color_system is not None and not console.no_color
-    write(render(report, format.value, width=console.width, color=color))
-    if fail_above is not None and report.conf_ece > fail_above:
-        print(f"conf-ECE {report.conf_ece:.6g} is above {fail_above:g}", file=sys.stderr)
+        return replace(report, metrics={**report.metrics, **numbers})
+
+    if file.is_dir():
+        if labels or group_key or ci or plot:
+            raise typer.BadParameter("--labels, --group-key, --ci and --plot take one file, not a folder")
+        reports = _measure_folder(file, measure)
+        write(render_rows([_row(task, report) for task, report in reports.items()], format.value))
+    else:
+        reports = {"": measure(file)}
+        if plot is not None:
+            reports[""].plot(plot)
+        console = Console()
+        color = console.color_system is not None and not console.no_color
+        write(render(reports[""], format.value, width=console.width, color=color))
+    above = {
+        task: report for task, report in reports.items() if fail_above is not None and report.conf_ece > fail_above
+    }
+    for task, report in above.items():
+        print(f"{task}: conf-ECE {report.conf_ece:.6g} is above {fail_above:g}".removeprefix(": "), file=sys.stderr)
+    if above:
         raise typer.Exit(1)
+
+
+def _measure_folder(folder: Path, measure: Callable[[Path], Report]) -> dict[str, Report]:
+    """The report of each log that has confidences; the others are named on stderr."""
+    from calibfast.io.folder import sample_logs
+
+    def measured(path: Path) -> Report | None:
+        try:
+            return measure(path)
+        except InputError as error:
+            print(f"note: left out: {error}", file=sys.stderr)
+            return None
+
+    reports = {task: report for task, path in sample_logs(folder).items() if (report := measured(path))}
+    if not reports:
+        raise InputError(f"{folder}: none of its logs could be measured")
+    return reports
+
+
+def _row(task: str, report: Report) -> dict[str, object]:
+    return {"task": task, "n": report.n, **{name: getattr(report, name) for name in _OF_A_TASK}, **report.metrics}

@@ -13,7 +13,8 @@ from calibfast.io import columns
 from calibfast.io.columns import Place
 from calibfast.io.csvfile import CsvFile
 from calibfast.io.fields import EXTERNAL, Fields, Kind, choose
-from calibfast.io.jsonl import JsonlFile
+from calibfast.io.harness import HarnessFile, Normalize
+from calibfast.io.json_file import open_json
 from calibfast.io.npy import UNNAMED, NpyFile
 from calibfast.io.npz import NpzFile
 from calibfast.io.parquet import ParquetFile
@@ -30,8 +31,10 @@ _OPENERS: dict[str, Callable[[Path], Source]] = {
     ".npz": NpzFile,
     ".csv": CsvFile,
     ".csv.gz": CsvFile,
-    ".jsonl": JsonlFile,
-    ".jsonl.gz": JsonlFile,
+    ".jsonl": open_json,
+    ".jsonl.gz": open_json,
+    ".json": open_json,
+    ".json.gz": open_json,
     ".parquet": ParquetFile,
 }
 _LEFT_OUT = -1
@@ -211,15 +214,18 @@ def read_predictions(
     options: int | None = None,
     dtype: DTypeLike | None = None,
     ignore_index: int | None = None,
+    normalize: Normalize = "sum",
+    tokenizer: str | Path | None = None,
 ) -> PredictionFile:
     r"""Open a prediction file; its rows are read when one iterates over the result or calls its `evaluate`.
 
     Args:
-        path: `.npy` ((N, 2): confidence and correct; (N, K) or (N,) with `labels`), `.npz`, `.csv`, `.jsonl` or
-            `.parquet`; text may be gzipped (`.csv.gz`, `.jsonl.gz`). Named columns: `probs`, `logits` or
+        path: `.npy` ((N, 2): confidence and correct; (N, K) or (N,) with `labels`), `.npz`, `.csv`, `.jsonl`,
+            `.json` or `.parquet`; text may be gzipped (`.csv.gz`, `.jsonl.gz`). Named columns: `probs`, `logits` or
             `confidence` (`conf`), the first of these that has its outcomes beside it; outcomes are `correct`,
             or `labels` (`label`, `answer`), or `pred` (`prediction`) with labels. In tables, `probs` is a
             column of lists or the columns `p0 .. pK-1`. Rows of lists may have different lengths.
+            A sample log of lm-evaluation-harness is known by its content: its `logits` are log-likelihoods.
         labels: A `.npy` file of (N,) labels; beside one confidence a row, of 0 and 1.
         key: Name of the predictions, where it is no usual one; also the prefix of columns `key0 .. keyK-1`.
         label_key: Name of the labels, or of right and wrong, where it is no usual one.
@@ -229,13 +235,16 @@ def read_predictions(
         dtype: The type that the numbers were computed in (float16, float32, float64), where the file does not
             tell: text is read as float64, whose rounding bounds how far the sum of a row may be from 1.
         ignore_index: Rows with this label are left out, and counted.
+        normalize: The log-likelihoods of a sample log as the `sum` over an option's tokens, or divided by their number
+            (`token`) or by the bytes of its text (`byte`).
+        tokenizer: The model's folder or its `tokenizer.json`, for `normalize="token"`.
 
     Returns:
         The open file.
 
     Raises:
         InputError: The file is none of these, is damaged, or lacks what is needed.
-        MissingExtraError: `.parquet` without pyarrow.
+        MissingExtraError: `.parquet` without pyarrow, or `normalize="token"` without tokenizers.
         OSError: The file cannot be opened.
 
     Example:
@@ -251,6 +260,10 @@ def read_predictions(
     path = Path(path)
     beside = None if labels is None else _labels(Path(labels))
     source = _open(path, pair=labels is None and not logits)
+    if isinstance(source, HarnessFile):
+        source.normalize(normalize, tokenizer)
+    elif normalize != "sum" or tokenizer is not None:
+        raise InputError(f"{path}: --normalize and --tokenizer are for sample logs of lm-evaluation-harness")
     if UNNAMED in source.dims and isinstance(source, NpyFile):
         if key is not None or label_key is not None or group_key is not None:
             raise InputError(

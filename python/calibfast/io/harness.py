@@ -1,0 +1,151 @@
+"""Sample logs of lm-evaluation-harness: one row a question, and the index of its right option."""
+
+from __future__ import annotations
+
+import warnings
+from operator import truediv
+from typing import TYPE_CHECKING, Any, Literal
+
+from calibfast.errors import CalibfastWarning, InputError
+from calibfast.io.harness_row import FieldError, HarnessRow, read_row
+from calibfast.io.json_records import json_records
+from calibfast.io.text import TextTable
+from calibfast.io.token_count import TokenCount
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from pathlib import Path
+
+Normalize = Literal["sum", "token", "byte"]
+
+
+def _by_index(row: HarnessRow) -> int | None:
+    text = str(row.target)
+    return int(text) if text.isdecimal() and int(text) < len(row.scores) else None
+
+
+def _by_text(row: HarnessRow) -> int | None:
+    text = str(row.target).strip()
+    found = [
+        k
+        for k, option in enumerate(row.options)
+        if (option.strip() == text if row.contexts is not None else option.endswith(text))
+    ]
+    return found[0] if 0 < len(found) < len(row.options) else None
+
+
+def _by_outcome(row: HarnessRow) -> int | None:
+    """Where the options stand in the context (WinoGrande), the target is what all continuations say."""
+    if len(row.scores) != 2 or row.acc is None or len(set(row.options)) > 1:
+        return None
+    return row.predicted if row.acc else 1 - row.predicted
+
+
+_READINGS = (_by_index, _by_text, _by_outcome)
+
+
+class HarnessFile(TextTable):
+    """A sample log: columns `logits` (the options' log-likelihoods), `labels` and `id`.
+
+    A target such as "1" may be an index or an option's text; a whole log is read in the one way that agrees with the
+    accuracy that is logged on every row. It is read through for that when it is opened.
+
+    Raises:
+        InputError: A row has no log-likelihoods of options, is damaged, or does not agree with its logged accuracy.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._size: Callable[[str, str], int] | None = None
+        self._left_out = 0
+        self._reading, self._width = self._survey()
+        if self._left_out:
+            problem = f"{self._left_out} rows repeat questions for another of the task's filters and are left out"
+            warnings.warn(f"{path}: {problem}", CalibfastWarning, stacklevel=4)
+        _, first = next(self._records())
+        super().__init__(path, {name: name for name in first}, first)
+
+    def width(self, _name: str) -> int:
+        """Number of options of the row that has the most."""
+        return self._width
+
+    def normalize(self, by: Normalize, tokenizer: str | Path | None) -> None:
+        """Divide log-likelihoods by the number of tokens or bytes of their options.
+
+        Args:
+            by: `sum` leaves them as they are.
+            tokenizer: The model's folder or its `tokenizer.json`, for `token`.
+
+        Raises:
+            InputError: There is no tokenizer to count tokens with, or one that nobody asks.
+            MissingExtraError: For `token` without the package tokenizers.
+        """
+        if (by == "token") != (tokenizer is not None):
+            raise InputError(f"{self.path}: --normalize token and --tokenizer PATH go together; logs hold no tokens")
+        if tokenizer is not None:
+            self._size = TokenCount(tokenizer)
+        elif by == "byte":
+            self._size = _bytes
+
+    def _survey(self) -> tuple[Callable[[HarnessRow], int | None], int]:
+        readings, width = list(_READINGS), 0
+        for line, row in self._rows():
+            width = max(width, len(row.scores))
+            labels = {reading: reading(row) for reading in readings}
+            readings = [
+                reading
+                for reading, label in labels.items()
+                if label is not None and (row.acc is None or (row.predicted == label) == row.acc)
+            ]
+            if not readings:
+                raise InputError(f"{self.path}: line {line}, {_disagreement(row, list(labels.values()))}")
+        return readings[0], width
+
+    def _rows(self) -> Iterator[tuple[int, HarnessRow]]:
+        """The rows without those of further filters, which repeat the questions."""
+        self._left_out, seen, kept = 0, set(), None
+        for number, (line, record) in enumerate(json_records(self.path)):
+            try:
+                row = read_row(record)
+            except FieldError as error:
+                raise InputError(f"{self.path}: line {line}, {error}") from None
+            kept = row.filter if number == 0 else kept
+            question = hash((row.name, *(row.contexts or ()), *row.options))
+            if row.filter != kept or (row.filter is None and question in seen):
+                self._left_out += 1
+                continue
+            if row.filter is None:
+                seen.add(question)
+            yield line, row
+
+    def _records(self) -> Iterator[tuple[int, dict[str, Any]]]:
+        for line, row in self._rows():
+            try:
+                scores = row.scores if self._size is None else _normalized(row, self._size)
+            except FieldError as error:
+                raise InputError(f"{self.path}: line {line}, {error}") from None
+            yield line, {"logits": scores, "labels": self._reading(row), "id": row.name}
+
+
+def _bytes(_context: str, option: str) -> int:
+    return len(option.strip().encode())
+
+
+def _normalized(row: HarnessRow, size: Callable[[str, str], int]) -> list[float]:
+    if row.contexts is None:
+        raise FieldError("prompt_0", "logs of before 0.4 do not tell an option from its prompt; use --normalize sum")
+    sizes = list(map(size, row.contexts, row.options))
+    if not all(sizes):
+        raise FieldError("arguments", f"option {sizes.index(0)} has no text to normalise by; use --normalize sum")
+    return list(map(truediv, row.scores, sizes))
+
+
+def _disagreement(row: HarnessRow, labels: list[int | None]) -> str:
+    read = next((label for label in labels if label is not None), None)
+    if read is None:
+        k = len(row.scores)
+        return f"'target': {row.target!r} is not one of the {k} options, neither their index nor a text of theirs"
+    return (
+        f"'acc': is {row.acc:g}, but option {row.predicted} is the likeliest and 'target' says {read}; "
+        "the task counts in a way of its own, and its log cannot be read"
+    )

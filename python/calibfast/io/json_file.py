@@ -1,0 +1,30 @@
+"""What a JSON file is, told by its first object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from calibfast.errors import InputError
+from calibfast.io.harness import HarnessFile
+from calibfast.io.harness_row import is_harness
+from calibfast.io.json_records import json_records
+from calibfast.io.jsonl import JsonlFile
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from calibfast.io.source import Source
+
+
+def open_json(path: Path) -> Source:
+    """A sample log of lm-evaluation-harness, or a table.
+
+    Raises:
+        InputError: The file is empty, damaged or foreign.
+    """
+    _, first = next(json_records(path), (0, None))
+    if first is None:
+        raise InputError(f"{path}: the file is empty; expected one JSON object a line")
+    if is_harness(first):
+        return HarnessFile(path)
+    return JsonlFile(path, first)
