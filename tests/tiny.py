@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 import string
 
@@ -68,3 +69,13 @@ def make_questions(count, seed=0):
         text = "z" * draw.randint(1, 8) + " " + choices[answer]
         questions.append(Question(f"q{index}", None, text, tuple(choices), answer))
     return questions
+
+
+def write_questions(path, count, seed=0):
+    """The same questions as a file."""
+    rows = [
+        {"id": row.id, "question": row.question, "choices": row.choices, "answer": row.answer}
+        for row in make_questions(count, seed)
+    ]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    return path

@@ -14,7 +14,7 @@ from contextlib import redirect_stdout
 import numpy as np
 import pytest
 import torch
-from tiny import make_questions, save
+from tiny import save, write_questions
 
 import calibfast
 from calibfast.cli.app import main
@@ -25,23 +25,14 @@ def model(tmp_path_factory):
     return save(tmp_path_factory.mktemp("model"), chat=True)
 
 
-def write_questions(path, seed):
-    rows = [
-        {"id": row.id, "question": row.question, "choices": row.choices, "answer": row.answer}
-        for row in make_questions(40, seed)
-    ]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
-
-
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    return write_questions(tmp_path_factory.mktemp("data") / "questions.jsonl", 0)
+    return write_questions(tmp_path_factory.mktemp("data") / "questions.jsonl", 40, 0)
 
 
 @pytest.fixture(scope="module")
 def test_data(data):
-    return write_questions(data.with_name("test.jsonl"), 1)
+    return write_questions(data.with_name("test.jsonl"), 40, 1)
 
 
 @pytest.fixture(scope="module")

@@ -9,7 +9,7 @@ import sys
 
 import numpy as np
 import pytest
-from tiny import make_questions, save
+from tiny import save, write_questions
 
 ARGUMENTS = (
     "--method",
@@ -30,8 +30,7 @@ ARGUMENTS = (
 @pytest.fixture(scope="module")
 def setting(tmp_path_factory):
     folder = tmp_path_factory.mktemp("processes")
-    rows = [{"question": row.question, "choices": row.choices, "answer": row.answer} for row in make_questions(80)]
-    (folder / "train.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    write_questions(folder / "train.jsonl", 80)
     save(folder / "model")
     return folder
 

@@ -11,7 +11,7 @@ import time
 
 import pytest
 import torch
-from tiny import make_questions, save
+from tiny import save, write_questions
 
 from calibfast.errors import InputError
 from calibfast.training import checkpoint as checkpoints
@@ -44,10 +44,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "train.jsonl"
-    rows = [{"question": row.question, "choices": row.choices, "answer": row.answer} for row in make_questions(50)]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
+    return write_questions(tmp_path_factory.mktemp("data") / "train.jsonl", 50)
 
 
 def run(settings, model, data, output):

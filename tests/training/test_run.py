@@ -5,7 +5,7 @@ import json
 from dataclasses import replace
 
 import pytest
-from tiny import make_questions, save
+from tiny import save, write_questions
 
 from calibfast.data.questions import read_questions
 from calibfast.data.split import split_questions
@@ -28,13 +28,7 @@ def model(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
-    path = tmp_path_factory.mktemp("data") / "train.jsonl"
-    rows = [
-        {"id": row.id, "question": row.question, "choices": row.choices, "answer": row.answer}
-        for row in make_questions(50)
-    ]
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    return path
+    return write_questions(tmp_path_factory.mktemp("data") / "train.jsonl", 50)
 
 
 def files(folder):
