@@ -14,8 +14,8 @@ from calibfast import __version__
 from calibfast.cli.output import discard_stdout, write
 from calibfast.errors import CalibfastError
 
-COMMANDS = ("ece", "train", "evaluate", "experiment", "compare", "demo", "bench")
-"""Each is a function of its own name in a file of its own name, imported when it is called for."""
+COMMANDS = ("ece", "train", "evaluate", "experiment", "compare", "recalibrate", "demo", "bench")
+"""Each is a function, or a group of commands, of its own name in a file of that name, imported when called for."""
 
 _INTERRUPTED = 130
 _BUG = 70
@@ -50,10 +50,11 @@ class LazyGroup(TyperGroup):
         """Import a command."""
         if cmd_name not in COMMANDS:
             return None
+        command = getattr(importlib.import_module(f"calibfast.cli.{cmd_name}"), cmd_name)
+        if isinstance(command, typer.Typer):  # of commands of its own
+            return typer.main.get_command(command)
         single = typer.Typer(add_completion=False, rich_markup_mode=None)
-        single.command(cmd_name, cls=PanelledCommand)(
-            getattr(importlib.import_module(f"calibfast.cli.{cmd_name}"), cmd_name)
-        )
+        single.command(cmd_name, cls=PanelledCommand)(command)
         return typer.main.get_command(single)
 
 

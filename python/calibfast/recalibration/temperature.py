@@ -2,31 +2,32 @@
 
 from __future__ import annotations
 
-import json
 import math
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibfast import _core
-from calibfast.errors import InputError, MissingExtraError, StateError
-from calibfast.metrics.arrays import to_options, to_predictions
+from calibfast.errors import InputError
+from calibfast.recalibration.base import Recalibrator
+from calibfast.recalibration.options import LOST, softmax
+from calibfast.recalibration.scipy_optimize import optimize
 
 if TYPE_CHECKING:
-    from numpy.typing import ArrayLike, NDArray
+    from numpy.typing import NDArray
 
-_VERSION = 1
+    from calibfast.recalibration.options import Floats, Options
+
 _LOG_RANGE = (math.log(1e-4), math.log(1e4))
 
 
-class TemperatureScaling:
-    """Divide all logits by one temperature T, fitted by the likelihood of held-out labels.
+class TemperatureScaling(Recalibrator):
+    """Divide all logits by one temperature T, fitted by the likelihood of held-out labels, in float64.
 
-    The prediction never changes, so accuracy stays; T above 1 makes the model less sure, below 1 surer. Fit it on rows
-    that are neither trained on nor tested on.
+    The prediction never changes, so accuracy stays; T above 1 makes the model less sure, below 1 surer. Absent options
+    stay absent. A right option of probability 0 is refused, since no temperature helps it.
 
     Attributes:
-        temperature: T in [1e-4, 1e4], or None before `fit`. T at an end says that the labels know no best one: all
+        temperature_: T in [1e-4, 1e4], or None before `fit`. T at an end says that the labels know no best one: all
             predictions are right (1e-4), or confidence says nothing about them (1e4).
 
     Example:
@@ -36,116 +37,51 @@ class TemperatureScaling:
         array([0.75, 0.25])
     """
 
+    kind = "temperature"
+    any_width = True
+    _learned = ("temperature_",)
+
     def __init__(self, temperature: float | None = None) -> None:
         if temperature is not None and not (math.isfinite(temperature) and temperature > 0):
             raise InputError(f"temperature is {temperature}; it must be finite and above 0")
-        self.temperature = temperature
+        self.temperature_ = temperature
 
-    def fit(self, p: ArrayLike, labels: ArrayLike, *, logits: bool = False) -> TemperatureScaling:
-        """Find the T of the lowest mean -ln p(label), in float64.
+    @property
+    def temperature(self) -> float | None:
+        """`temperature_`."""
+        return self.temperature_
 
-        Args:
-            p: (N, K) probabilities, or logits.
-            labels: (N,) integers in [0, K), the right options.
-            logits: Whether `p` holds logits (-inf = option absent).
+    def _check(self, options: Options, right: NDArray[np.intp]) -> None:
+        refuse_lost(options, right)
 
-        Returns:
-            This object.
-
-        Raises:
-            InputError: Shapes or values are wrong; a right option is absent or has probability 0, for which no
-                temperature helps.
-            MissingExtraError: SciPy is not installed.
-        """
-        try:
-            from scipy.optimize import minimize_scalar
-        except ImportError as error:
-            raise MissingExtraError("fitting a temperature", "train") from error
-        rows = to_predictions(p, labels, logits=logits)
-        if rows.form == "confidence":
-            raise InputError("temperature scaling needs the probabilities of all options, (N, K)")
-        if len(rows.labels) == 0:
-            raise InputError("no rows to fit a temperature to")
-        _core.State(1).update(rows.values, rows.labels, form=rows.form)  # refuses bad labels and rows
-        scores = _log_scores(p, logits=logits)
-        right = _right(scores, rows.labels)
+    def _fit(self, options: Options, right: NDArray[np.intp]) -> None:
+        scores = options.scores()
+        scores = scores - scores.max(axis=1, keepdims=True)  # so that no exp overflows
 
         def nll(log_temperature: float) -> float:
             scaled = scores / math.exp(log_temperature)
             return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(right)), right]))
 
         # Convex in 1/T, so there is one valley in log T, too.
-        found = minimize_scalar(nll, bounds=_LOG_RANGE, method="bounded", options={"xatol": 1e-10, "maxiter": 500})
-        self.temperature = math.exp(found.x)
-        return self
-
-    def predict_proba(self, p: ArrayLike, *, logits: bool = False) -> NDArray[np.float64]:
-        """Probabilities at the fitted temperature.
-
-        Args:
-            p: (N, K) probabilities, or logits.
-            logits: Whether `p` holds logits.
-
-        Returns:
-            (N, K) float64, rows sum to 1; absent options get 0.
-
-        Raises:
-            InputError: `p` is no such matrix, or `fit` has not been called.
-        """
-        exp = np.exp(_log_scores(p, logits=logits) / self._fitted())
-        return np.asarray(exp / exp.sum(axis=1, keepdims=True))
-
-    def to_json(self) -> str:
-        """The fitted temperature as JSON.
-
-        Raises:
-            InputError: `fit` has not been called.
-        """
-        return json.dumps({"kind": "temperature", "version": _VERSION, "temperature": self._fitted()})
-
-    @classmethod
-    def from_json(cls, text: str) -> TemperatureScaling:
-        """What `to_json` wrote.
-
-        Raises:
-            StateError: The text is damaged, or newer than this version.
-        """
-        try:
-            state = json.loads(text)
-            kind, version, temperature = state["kind"], state["version"], float(state["temperature"])
-        except (ValueError, KeyError, TypeError) as error:
-            raise StateError("this is no saved temperature scaling") from error
-        if kind != "temperature" or version != _VERSION:
-            raise StateError(f"expected temperature scaling of version {_VERSION}, got {kind} of version {version}")
-        return cls(temperature)
-
-    def _fitted(self) -> float:
-        if self.temperature is None:
-            raise InputError("no temperature yet: call fit first")
-        return self.temperature
-
-
-def _log_scores(p: ArrayLike, *, logits: bool) -> NDArray[np.float64]:
-    """Scores with each row's largest at 0, so that no exp overflows."""
-    values, form, _ = to_options(p, logits=logits, mask=None)
-    _core.assign(values, 1, form=form)  # refuses rows that are no distribution
-    if values.dtype == np.uint16:  # bfloat16 is the upper half of a float32
-        values = (values.astype(np.uint32) << 16).view(np.float32)
-    scores = values.astype(np.float64)
-    if not logits:
-        with np.errstate(divide="ignore"):
-            scores = np.log(scores)
-    return np.asarray(scores - scores.max(axis=1, keepdims=True))
-
-
-def _right(scores: NDArray[np.float64], labels: NDArray[Any]) -> NDArray[np.intp]:
-    right = labels.astype(np.intp)
-    lost = ~np.isfinite(scores[np.arange(len(right)), right])
-    if lost.any():
-        row = int(np.argmax(lost))
-        raise InputError(
-            f"row {row}: the right option {right[row]} is absent or has probability 0, which no temperature changes; "
-            "leave the row out",
-            row,
+        found = optimize("a temperature").minimize_scalar(
+            nll, bounds=_LOG_RANGE, method="bounded", options={"xatol": 1e-10, "maxiter": 500}
         )
-    return right
+        self.temperature_ = math.exp(found.x)
+
+    def _predict(self, options: Options) -> Floats:
+        scores, temperature = options.scores(), self.temperature_
+        assert temperature is not None
+        return softmax((scores - scores.max(axis=1, keepdims=True)) / temperature)
+
+    def _restore(self, learned: dict[str, float]) -> None:
+        self.temperature_ = TemperatureScaling(float(learned["temperature"])).temperature_
+
+
+def refuse_lost(options: Options, right: NDArray[np.intp]) -> None:
+    """Refuse rows whose right option has probability 0, where the likelihood is 0 whatever the parameters.
+
+    Raises:
+        InputError: There is such a row.
+    """
+    for row in np.flatnonzero(np.isneginf(options.scores()[np.arange(len(right)), right]))[:1].tolist():
+        raise InputError(f"row {row}: {LOST.format(right[row])}", row)

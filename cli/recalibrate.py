@@ -1,0 +1,208 @@
+"""`calibfast recalibrate`: fit a map from predictions to better ones, apply it, or have one chosen."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from calibfast.cli.output import Format, with_notes, write
+from calibfast.errors import InputError, StateError
+
+if TYPE_CHECKING:
+    from calibfast.io.labelled import LabelledRows
+    from calibfast.metrics import Report
+    from calibfast.recalibration import Recalibrator
+
+recalibrate = typer.Typer(
+    name="recalibrate",
+    help="Repair confidences without training: fit a map on some rows, apply it to others.",
+    add_completion=False,
+    rich_markup_mode=None,
+    no_args_is_help=True,
+)
+
+File = Annotated[Path, typer.Argument(help="Predictions with labels, as calibfast ece reads them.")]
+Key = Annotated[str | None, typer.Option(help="Name of the predictions, where it is another.", metavar="NAME")]
+LabelKey = Annotated[
+    str | None, typer.Option(help="Name of the labels (of right and wrong), where it is another.", metavar="NAME")
+]
+Logits = Annotated[bool, typer.Option("--logits", help="--key holds logits; never guessed.")]
+Options = Annotated[
+    int | None, typer.Option(help="Keep the first K options of each row, renormalised.", metavar="K", min=2)
+]
+Where = Annotated[str | None, typer.Option(help="Use the rows with this value alone.", metavar="COLUMN=VALUE")]
+TestWhere = Annotated[str | None, typer.Option(help="Also test the map on these rows.", metavar="COLUMN=VALUE")]
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Save the map as JSON.", metavar="FILE")]
+Shown = Annotated[Format, typer.Option(help="How to print the result.")]
+
+_SHOWN = ("n", "accuracy", "mean_confidence", "conf_ece", "cw_ece", "brier", "nll")
+
+
+@recalibrate.command("fit")
+def fit(
+    file: File,
+    method: Annotated[
+        str,
+        typer.Option(
+            help="temperature, ensemble-temperature, vector, matrix, dirichlet, platt, beta, isotonic, venn-abers, "
+            "histogram, bbq, scaling-binning or spline; several with commas between, or all, make a table.",
+            metavar="NAMES",
+        ),
+    ] = "temperature",
+    output: Output = None,
+    key: Key = None,
+    label_key: LabelKey = None,
+    logits: Logits = False,
+    options: Options = None,
+    where: Where = None,
+    test_where: TestWhere = None,
+    folds: Annotated[int, typer.Option(help="Folds of cross-fitting, without --test-where.", min=2)] = 5,
+    format: Shown = Format.table,  # noqa: A002
+) -> None:
+    """Fit a map and show what it does to rows that it was not fitted to.
+
+    These are the rows of --test-where; without it, every row in turn, by a map that is fitted to the other folds
+    (the saved map is fitted to all).
+
+    calibfast recalibrate fit preds.npz --method temperature -o t.json
+    """
+    from calibfast.metrics import evaluate
+    from calibfast.recalibration import METHODS, cross_fit, recalibrator
+
+    names = list(METHODS) if method == "all" else [name.strip() for name in method.split(",")]
+    if output is not None and len(names) > 1:
+        raise typer.BadParameter("one map is saved at a time; name one --method", param_hint="'--output'")
+    chosen = [recalibrator(name) for name in names]
+    files: dict[str, Any] = {"key": key, "label_key": label_key, "logits": logits, "options": options}
+    rows = _read(file, where, **files)
+    tested = None if test_where is None else _read(file, test_where, **files)
+    results = [_row("none", _evaluate(tested or rows))]
+
+    def shown(each: Recalibrator) -> Report:
+        each.fit(rows.p, rows.y, logits=rows.logits, mask=rows.mask)
+        if tested is not None:
+            return each.test(tested.p, tested.y, logits=tested.logits, mask=tested.mask)
+        found = cross_fit(each, rows.p, rows.y, logits=rows.logits, mask=rows.mask, folds=folds)
+        return evaluate(found, rows.y, mask=rows.mask)
+
+    for each in chosen:
+        try:
+            report = with_notes(partial(shown, each))
+        except InputError as error:
+            if len(names) == 1:
+                raise InputError(f"{file}: {error}") from None
+            print(f"note: {each.kind}: {error}", file=sys.stderr)
+            continue
+        results.append(_row(each.kind, report))
+    if output is not None:
+        output.write_text(chosen[0].to_json() + "\n", encoding="utf-8")
+    _print(results, format)
+
+
+@recalibrate.command("apply")
+def apply(
+    map: Annotated[Path, typer.Argument(help="What fit or auto saved.")],  # noqa: A002
+    file: File,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Save the recalibrated predictions with their labels.", metavar="NPZ"),
+    ] = None,
+    key: Key = None,
+    label_key: LabelKey = None,
+    logits: Logits = False,
+    options: Options = None,
+    where: Where = None,
+    format: Shown = Format.table,  # noqa: A002
+) -> None:
+    """Apply a map to rows that it was not fitted to, and show what it does.
+
+    calibfast recalibrate apply t.json other.npz -o better.npz
+    """
+    import numpy as np
+
+    from calibfast.recalibration import from_json
+
+    try:
+        fitted = from_json(map.read_text(encoding="utf-8", errors="replace"))
+    except StateError as error:
+        raise InputError(f"{map}: {error}") from None
+    rows = _read(file, where, key=key, label_key=label_key, logits=logits, options=options)
+    try:
+        results = [_row("none", _evaluate(rows)), _row(fitted.kind, _test(fitted, rows))]
+    except InputError as error:
+        raise InputError(f"{file}: {error}") from None
+    if output is not None:
+        found = fitted.predict_proba(rows.p, logits=rows.logits, mask=rows.mask)
+        arrays: dict[str, Any] = (
+            {"confidence": found, "correct": rows.y} if found.ndim == 1 else {"probs": found, "labels": rows.y}
+        )
+        if rows.mask is not None:
+            arrays["mask"] = rows.mask
+        with output.open("wb") as stream:
+            np.savez(stream, **arrays)
+    _print(results, format)
+
+
+@recalibrate.command("auto")
+def auto(
+    file: File,
+    output: Output = None,
+    key: Key = None,
+    label_key: LabelKey = None,
+    logits: Logits = False,
+    options: Options = None,
+    where: Where = None,
+    test_where: TestWhere = None,
+    folds: Annotated[int, typer.Option(help="Folds of the cross-validation.", min=2)] = 5,
+    format: Shown = Format.table,  # noqa: A002
+) -> None:
+    """Choose the method of the lowest cross-validated NLL, and say why.
+
+    calibfast recalibrate auto preds.npz -o best.json
+    """
+    from calibfast.recalibration import select
+
+    files: dict[str, Any] = {"key": key, "label_key": label_key, "logits": logits, "options": options}
+    rows = _read(file, where, **files)
+    tested = None if test_where is None else _read(file, test_where, **files)
+    found = with_notes(lambda: select(rows.p, rows.y, logits=rows.logits, mask=rows.mask, folds=folds))
+    for each in found.candidates:
+        if each.refused is not None:
+            print(f"note: {each.method}: {each.refused}", file=sys.stderr)
+    results = [_row(each.method, each.report) for each in found.candidates if each.report is not None]
+    if tested is not None:
+        results = [_row("none", _evaluate(tested)), _row(found.best.kind, _test(found.best, tested))]
+    if output is not None:
+        output.write_text(found.best.to_json() + "\n", encoding="utf-8")
+    print(found.why, file=sys.stderr)
+    _print(results, format)
+
+
+def _read(file: Path, where: str | None, **files: Any) -> LabelledRows:
+    from calibfast.io.labelled import read_labelled_rows
+
+    return read_labelled_rows(file, where=where, **files)
+
+
+def _evaluate(rows: LabelledRows) -> Report:
+    from calibfast.metrics import evaluate
+
+    return evaluate(rows.p, rows.y, logits=rows.logits, mask=rows.mask)
+
+
+def _test(fitted: Recalibrator, rows: LabelledRows) -> Report:
+    return with_notes(lambda: fitted.test(rows.p, rows.y, logits=rows.logits, mask=rows.mask))
+
+
+def _row(method: str, report: Report) -> dict[str, object]:
+    return {"method": method, **{name: getattr(report, name) for name in _SHOWN}}
+
+
+def _print(results: list[dict[str, object]], format: Format) -> None:  # noqa: A002
+    from calibfast.report.rows import render_rows
+
+    write(render_rows(results, format.value))
