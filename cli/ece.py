@@ -77,7 +77,10 @@ def ece(
         bool, typer.Option("--logits", help="--key (or the .npy array) holds logits; never guessed.")
     ] = False,
     options: Annotated[
-        int | None, typer.Option(help="Keep the first K options of each row, renormalised.", metavar="K", min=2)
+        int | None,
+        typer.Option(
+            help="Keep the first K options of each row, renormalised; of completions: there are K.", metavar="K", min=2
+        ),
     ] = None,
     dtype: Annotated[
         Precision | None,

@@ -7,8 +7,8 @@ from operator import truediv
 from typing import TYPE_CHECKING, Any, Literal
 
 from calibfast.errors import CalibfastWarning, InputError
-from calibfast.io.harness_row import FieldError, HarnessRow, read_row
-from calibfast.io.json_records import json_records
+from calibfast.io.harness_row import HarnessRow, read_row
+from calibfast.io.json_records import FieldError, json_records
 from calibfast.io.text import TextTable
 from calibfast.io.token_count import TokenCount
 

@@ -11,17 +11,12 @@ import json
 from itertools import count, takewhile
 from typing import Any, NamedTuple
 
+from calibfast.io.json_records import FieldError
+
 _MODERN = {"doc_id", "filtered_resps"}
 _EARLY = {"doc_id", "prompt_0", "logit_0"}
 _EXPECTED = "expected the log of a multiple-choice task, not of one that generates or scores a single text"
 _ACC = {"True": 1.0, "False": 0.0}
-
-
-class FieldError(Exception):
-    """A field is not as it must be."""
-
-    def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"'{field}': {problem}")
 
 
 class HarnessRow(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from calibfast.errors import InputError
+from calibfast.io.completions import CompletionsFile, is_completion
 from calibfast.io.harness import HarnessFile
 from calibfast.io.harness_row import is_harness
 from calibfast.io.json_records import json_records
@@ -16,8 +17,8 @@ if TYPE_CHECKING:
     from calibfast.io.source import Source
 
 
-def open_json(path: Path) -> Source:
-    """A sample log of lm-evaluation-harness, or a table.
+def open_json(path: Path, options: int | None) -> Source:
+    """A sample log of lm-evaluation-harness, completions, whose number of options may have to be said, or a table.
 
     Raises:
         InputError: The file is empty, damaged or foreign.
@@ -27,4 +28,6 @@ def open_json(path: Path) -> Source:
         raise InputError(f"{path}: the file is empty; expected one JSON object a line")
     if is_harness(first):
         return HarnessFile(path)
+    if is_completion(first):
+        return CompletionsFile(path, options)
     return JsonlFile(path, first)

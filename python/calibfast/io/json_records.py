@@ -18,6 +18,13 @@ _ARRAY = re.compile(r"\s*\[\s*(?=\{)")
 _GAP_END = re.compile(r"[^\s,]|\Z")
 
 
+class FieldError(Exception):
+    """A field of an object is not as it must be; who knows file and line says where."""
+
+    def __init__(self, field: str, problem: str) -> None:
+        super().__init__(f"'{field}': {problem}")
+
+
 def json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     """The objects of a file, each with the line on which it begins; they are read one at a time.
 

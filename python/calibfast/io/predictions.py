@@ -31,12 +31,9 @@ _OPENERS: dict[str, Callable[[Path], Source]] = {
     ".npz": NpzFile,
     ".csv": CsvFile,
     ".csv.gz": CsvFile,
-    ".jsonl": open_json,
-    ".jsonl.gz": open_json,
-    ".json": open_json,
-    ".json.gz": open_json,
     ".parquet": ParquetFile,
 }
+_JSON = (".jsonl", ".jsonl.gz", ".json", ".json.gz")
 _LEFT_OUT = -1
 
 
@@ -226,12 +223,14 @@ def read_predictions(
             or `labels` (`label`, `answer`), or `pred` (`prediction`) with labels. In tables, `probs` is a
             column of lists or the columns `p0 .. pK-1`. Rows of lists may have different lengths.
             A sample log of lm-evaluation-harness is known by its content: its `logits` are log-likelihoods.
+            So are completions with `top_logprobs` (OpenAI, vLLM): theirs are log-probabilities of the letters.
         labels: A `.npy` file of (N,) labels; beside one confidence a row, of 0 and 1.
         key: Name of the predictions, where it is no usual one; also the prefix of columns `key0 .. keyK-1`.
         label_key: Name of the labels, or of right and wrong, where it is no usual one.
         group_key: Name of a column of groups (subject, language ...): `evaluate` then has a report for each.
         logits: `key`, or the one array of a `.npy` file, holds logits. Never guessed from the values.
-        options: Keep the first so many options of every row and renormalise over them.
+        options: Keep the first so many options of every row and renormalise over them; of completions, how many
+            options a question has.
         dtype: The type that the numbers were computed in (float16, float32, float64), where the file does not
             tell: text is read as float64, whose rounding bounds how far the sum of a row may be from 1.
         ignore_index: Rows with this label are left out, and counted.
@@ -259,7 +258,7 @@ def read_predictions(
     """
     path = Path(path)
     beside = None if labels is None else _labels(Path(labels))
-    source = _open(path, pair=labels is None and not logits)
+    source = _open(path, pair=labels is None and not logits, options=options)
     if isinstance(source, HarnessFile):
         source.normalize(normalize, tokenizer)
     elif normalize != "sum" or tokenizer is not None:
@@ -276,7 +275,7 @@ def read_predictions(
     return PredictionFile(source, fields, beside, options=options, dtype=dtype, ignore_index=ignore_index)
 
 
-def _open(path: Path, *, pair: bool) -> Source:
+def _open(path: Path, *, pair: bool, options: int | None) -> Source:
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if not path.is_file():
         path.open().close()  # raises the system's own error: no such file, a folder, no permission
@@ -285,7 +284,9 @@ def _open(path: Path, *, pair: bool) -> Source:
     for suffix in ("".join(suffixes[-2:]), *suffixes[-1:]):
         if suffix in _OPENERS:
             return _OPENERS[suffix](path)
-    known = ", ".join([".npy", *_OPENERS])
+        if suffix in _JSON:
+            return open_json(path, options)
+    known = ", ".join([".npy", *_OPENERS, *_JSON])
     raise InputError(f"{path}: cannot tell the format from the name; expected one of {known}")
 
 
