@@ -9,7 +9,7 @@ Importing it needs NumPy alone; torch, transformers, polars and matplotlib are l
 
 import warnings
 
-from calibfast import _core
+from calibfast import _core, recalibration
 from calibfast._core import __version__
 from calibfast.e_step import EStep, estep
 from calibfast.errors import CalibfastError, CalibfastWarning, InputError, MissingExtraError, StateError
@@ -104,6 +104,7 @@ __all__ = [
     "mmce",
     "murphy",
     "overconfidence_error",
+    "recalibration",
     "risk_coverage",
     "rmsce",
     "signed_gap",
