@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -46,10 +47,10 @@ def compare(
     from calibfast.report.rows import render_rows
 
     edges = parse_bins(bins)
-    files = [
-        read_predictions(path, key=key, label_key=label_key, logits=logits, options=options, ignore_index=ignore_index)
-        for path in (a, b)
-    ]
+    read = partial(
+        read_predictions, key=key, label_key=label_key, logits=logits, options=options, ignore_index=ignore_index
+    )
+    files = with_notes(lambda: [read(path) for path in (a, b)])
     found = with_notes(lambda: compare_files(*files, bins=edges, replicates=replicates, seed=seed))
     if format is Format.json:
         write(found.to_json(indent=2) + "\n")

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -310,3 +311,15 @@ def test_two_logs_are_compared_question_by_question(tmp_path):
     other = read_predictions(write(tmp_path / "c.jsonl", lines(rows()[1:])))
     with pytest.raises(InputError, match=r"the ids of .* differ first at row 0: '0' and '1'"):
         compare_files(a, other)
+
+
+@pytest.mark.parametrize("task", ["bytes", "wino", "mutual", "texts"])
+def test_logs_that_the_tool_wrote(task):
+    path = Path(__file__).parents[1] / "data_logs" / f"lm_eval_0.4.13_{task}.jsonl"
+    logged = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+    assert right(path) == [record["acc"] == 1 for record in logged]
+    if task == "bytes":
+        assert right(path, normalize="byte") == [record["acc_bytes"] == 1 for record in logged]
+    if task == "wino":
+        labels = [int(record["doc"]["answer"]) - 1 for record in logged]
+        assert [int(y) for chunk in read_predictions(path) for y in chunk.y] == labels

@@ -110,11 +110,12 @@ class HarnessFile(TextTable):
             except FieldError as error:
                 raise InputError(f"{self.path}: line {line}, {error}") from None
             kept = row.filter if number == 0 else kept
-            question = hash((row.name, *(row.contexts or ()), *row.options))
-            if row.filter != kept or (row.filter is None and question in seen):
+            # Without the filter's name only the question itself tells.
+            question = None if row.filter is not None else hash((row.name, *(row.contexts or ()), *row.options))
+            if row.filter != kept or question in seen:
                 self._left_out += 1
                 continue
-            if row.filter is None:
+            if question is not None:
                 seen.add(question)
             yield line, row
 
