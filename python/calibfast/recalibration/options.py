@@ -112,7 +112,7 @@ def read_labelled(
     return options, right
 
 
-LOST = "the right option {} is absent or has probability 0, which no temperature changes; leave the row out"
+LOST = "the right option {} is absent or has probability 0, which no such map changes; leave the row out"
 
 
 def log_sum_exp(scores: Floats) -> Floats:
