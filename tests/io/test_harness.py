@@ -166,11 +166,15 @@ def test_options_in_the_context(tmp_path, form):
 
 
 @pytest.mark.parametrize("form", list(FORMS)[1:])
-def test_mutual_information_takes_the_conditional_half(tmp_path, form):
+@pytest.mark.parametrize("strided", [True, False])
+def test_mutual_information_takes_the_scores_with_the_context(tmp_path, form, strided):
+    """In 0.4.4 each option without its context follows the one with it, in 0.4.13 all follow all."""
     found = rows()
     for record in found:
-        record["arguments"] += [["", option] for _, option in record["arguments"]]
-        record["filtered_resps"] += [[-0.5, False] for _ in record["filtered_resps"]]
+        alone = [["", option] for _, option in record["arguments"]], [[-0.5, False] for _ in record["filtered_resps"]]
+        for name, more in zip(("arguments", "filtered_resps"), alone, strict=True):
+            pairs = zip(record[name], more, strict=True)
+            record[name] = [item for pair in pairs for item in pair] if strided else record[name] + more
         record["acc_mutual_info"] = 0.0
     assert read_predictions(write(tmp_path / form, FORMS[form](found))).evaluate() == expected()
 
@@ -313,13 +317,16 @@ def test_two_logs_are_compared_question_by_question(tmp_path):
         compare_files(a, other)
 
 
-@pytest.mark.parametrize("task", ["bytes", "wino", "mutual", "texts"])
-def test_logs_that_the_tool_wrote(task):
-    path = Path(__file__).parents[1] / "data_logs" / f"lm_eval_0.4.13_{task}.jsonl"
-    logged = [json.loads(line) for line in path.read_text("utf-8").splitlines()]
+LOGS = sorted((Path(__file__).parents[1] / "data_logs").glob("*.json*"))
+
+
+@pytest.mark.parametrize("path", LOGS, ids=[path.name for path in LOGS])
+def test_logs_that_the_tool_wrote(path):
+    text = path.read_text("utf-8")
+    logged = json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
     assert right(path) == [record["acc"] == 1 for record in logged]
-    if task == "bytes":
+    if "acc_bytes" in logged[0]:
         assert right(path, normalize="byte") == [record["acc_bytes"] == 1 for record in logged]
-    if task == "wino":
+    if "option1" in logged[0]["doc"]:  # WinoGrande
         labels = [int(record["doc"]["answer"]) - 1 for record in logged]
         assert [int(y) for chunk in read_predictions(path) for y in chunk.y] == labels

@@ -66,9 +66,10 @@ def read_row(record: dict[str, Any]) -> HarnessRow:
         asked = _items(record, "arguments")
         if len(asked) < len(scores):
             raise FieldError("arguments", f"holds {len(asked)} requests for {len(scores)} log-likelihoods")
-        # Mutual information: behind the options stand the same ones without their context.
-        scores = scores[: len(scores) // 2] if "acc_mutual_info" in record else scores
         pairs = [_pair(arguments) for arguments in asked[: len(scores)]]
+        if "acc_mutual_info" in record:  # behind each option, or behind all of them, it stands without its context
+            scores = [score for score, (context, _) in zip(scores, pairs, strict=True) if context]
+            pairs = [(context, option) for context, option in pairs if context]
         contexts, options = [context for context, _ in pairs], [option for _, option in pairs]
     if len(scores) < 2:
         raise FieldError(
