@@ -124,10 +124,11 @@ def warn(message: str) -> None:
 
 def _from_residuals(sample: Sample, name: str, setting: Setting) -> Interval:
     residuals = sample.residuals(classwise=name == "cw_ece").compact()
-    if len(sample.correct) < 10 * residuals.width:
+    units = len(sample.by_unit(sample.correct))
+    if units < 10 * residuals.width:
         warn(
-            f"{name}: {len(sample.correct)} rows for {residuals.width} classes x bins; with fewer than ten for "
-            "each, its 95% interval covers some 92"
+            f"{name}: {units} {'rows' if sample.clusters is None else 'clusters'} for {residuals.width} classes x bins; "
+            "with fewer than ten for each, its 95% interval covers 92 to 99"
         )
     cells = normal_cells(
         residuals, _BINNED.get(name, "l1"), sample.weights, sample.clusters, setting.replicates, setting.seed
