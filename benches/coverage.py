@@ -280,12 +280,12 @@ def main() -> None:
         header("95% intervals of a difference", ["conf_ece", "brier"])
         for first, second in ((1.0, 1.2), (1.0, 2.0), (1.5, 2.0)):
             for n in (300, 3_000):
-                found = difference_coverage(first, second, n, fewer)
-                row(f"sharpened {first:g} and {second:g}", n, fewer, [covered for covered, _ in found.values()])
+                found = difference_coverage(first, second, n, samples(n))
+                row(f"sharpened {first:g} and {second:g}", n, samples(n), [covered for covered, _ in found.values()])
         header("rejections by 5% tests of a difference", ["accuracy", "conf_ece", "brier", "auroc"])
         for power in (1.0, 2.0):
             for n in (300, 3_000):
-                row(f"both sharpened {power:g}", n, fewer, exchange_rejections(power, n, fewer).values())
+                row(f"both sharpened {power:g}", n, samples(n), exchange_rejections(power, n, samples(n)).values())
 
     error = 100 * np.sqrt(0.05 * 0.95 / options.samples)
     print(f"\nstandard error of a number from {options.samples} samples: {error:.1f}; {time.monotonic() - began:.0f} s")

@@ -124,11 +124,11 @@ def warn(message: str) -> None:
 
 def _from_residuals(sample: Sample, name: str, setting: Setting) -> Interval:
     residuals = sample.residuals(classwise=name == "cw_ece").compact()
-    units = len(sample.by_unit(sample.correct))
+    units, what = len(sample.by_unit(sample.correct)), "rows" if sample.clusters is None else "clusters"
     if units < 10 * residuals.width:
         warn(
-            f"{name}: {units} {'rows' if sample.clusters is None else 'clusters'} for {residuals.width} classes x bins; "
-            "with fewer than ten for each, its 95% interval covers 92 to 99"
+            f"{name}: {units} {what} for {residuals.width} classes x bins; with fewer than ten for each, its 95% "
+            "interval covers 92 to 99"
         )
     cells = normal_cells(
         residuals, _BINNED.get(name, "l1"), sample.weights, sample.clusters, setting.replicates, setting.seed
