@@ -229,9 +229,7 @@ def score_encoded(
     return np.asarray(scores.masked_fill(~present, float("-inf")).numpy())
 
 
-def _batches(
-    encoded: Sequence[EncodedQuestion], batch_size: int, vocabulary: int, device: str
-) -> Iterator[list[int]]:
+def _batches(encoded: Sequence[EncodedQuestion], batch_size: int, vocabulary: int, device: str) -> Iterator[list[int]]:
     """Rows of like length together: little padding. The longest first: what does not fit in memory fails at once."""
     kind = "cpu" if device == "cpu" else "other"
     order = sorted(range(len(encoded)), key=lambda index: -encoded[index].tokens)
