@@ -232,7 +232,7 @@ def held(missed: dict[str, tuple[float, float]]) -> list[float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument(
-        "--samples", type=int, default=1000, help="samples for a number; a third above 1,000 rows and for slow ones"
+        "--samples", type=int, default=1000, help="samples for a number; a third at 100,000 rows and of classes"
     )
     parser.add_argument("--part", choices=PARTS, help="one table alone; by default all")
     options = parser.parse_args()
@@ -242,7 +242,7 @@ def main() -> None:
     fewer = max(1, options.samples // 3)
 
     def samples(n: int) -> int:
-        return options.samples if n <= 1_000 else fewer
+        return options.samples if n <= 10_000 else fewer
 
     parts = PARTS if options.part is None else (options.part,)
     if "intervals" in parts:

@@ -212,13 +212,16 @@ def score_encoded(
     training = model.training
     model.eval()
     with tqdm(total=len(encoded), unit=" questions", desc="score", disable=None if progress else True) as bar:
-        for number, rows in enumerate(_batches(encoded, batch_size, vocabulary, device.type)):
-            if number % processes == rank:
-                batch = make_batch([encoded[index] for index in rows], packed=packed)
-                batch = {name: value.to(device) if torch.is_tensor(value) else value for name, value in batch.items()}
-                found = option_scores(log_probs(model, batch), batch, normalize)
+        batches = list(_batches(encoded, batch_size, vocabulary, device.type))
+        for start in range(0, len(batches), processes):
+            # A model in pieces (FSDP) needs all processes for each forward pass: who has nothing left repeats the last.
+            rows = batches[min(start + rank, len(batches) - 1)]
+            batch = make_batch([encoded[index] for index in rows], packed=packed)
+            batch = {name: value.to(device) if torch.is_tensor(value) else value for name, value in batch.items()}
+            found = option_scores(log_probs(model, batch), batch, normalize)
+            if start + rank < len(batches):
                 scores[rows, : found.shape[1]] = found.cpu()
-            bar.update(len(rows))
+            bar.update(sum(map(len, batches[start : start + processes])))
     model.train(training)
     if shared:
         # Every score comes from one process and is 0 in the others, so the sum is exact.

@@ -193,9 +193,7 @@ def _train(
         model=model,
         args=arguments,
         train_dataset=rows,
-        data_collator=Collator(
-            answer_only=method.likelihood == "answer" and method.term is None, packed=can_pack(model)
-        ),
+        data_collator=Collator(answer_only=method.term is None, packed=can_pack(model)),
         callbacks=callbacks,
     )
     trainer.remove_callback(PrinterCallback)  # it prints on stdout, which belongs to results
