@@ -13,6 +13,7 @@ from calibfast.cli.app import main
 from calibfast.data.questions import read_questions
 from calibfast.data.split import draw_questions
 from calibfast.errors import InputError
+from calibfast.recalibration.temperature import TemperatureScaling
 from calibfast.training import experiment as experiments
 from calibfast.training.cells import plan_cells, trained_with
 from calibfast.training.experiment import Sources, method_rows, run_experiment
@@ -91,7 +92,8 @@ def test_a_method_and_its_temperature_share_one_training(done):
         f"{name}-{seed}" for name in ("temperature", "cft+temperature", "rcft_lambda=0.5") for seed in (0, 1)
     }
     raw, scaled = (np.load(folder / "predictions" / f"in-{name}-0.npz") for name in ("cft", "cft+temperature"))
-    temperature = json.loads((folder / "runs" / "cft+temperature-0" / "temperature.json").read_text())["temperature"]
+    saved = (folder / "runs" / "cft+temperature-0" / "temperature.json").read_text()
+    temperature = TemperatureScaling.from_json(saved).temperature
     np.testing.assert_allclose(scaled["logits"], raw["logits"] / temperature, rtol=1e-6)
     assert not np.allclose(raw["logits"], np.load(folder / "predictions" / "in-aligned.npz")["logits"])
     [fitted] = plan_cells(["rcft"], [0], {"tau": "fitted"})[1:]

@@ -102,6 +102,7 @@ class CalibrationLoss(nn.Module):
         kind: D; see `divergence`.
 
     Example:
+        >>> import calibfast
         >>> scores = torch.tensor([[2.0, 0.0], [1.0, 1.0]]).log_softmax(1).requires_grad_()
         >>> step = calibfast.estep(scores.detach(), [0, 1], logits=True)
         >>> targets = torch.from_numpy(step.targets(scores.detach(), logits=True)).float()
