@@ -137,6 +137,10 @@ def test_doubtful_intervals_warn():
         interval("auroc", CONFIDENCE, np.arange(N) < 3)
     with pytest.warns(CalibfastWarning, match="below 200 rows, and here are 50"):
         interval("ece", CONFIDENCE[:50], CORRECT[:50])
+    with pytest.warns(
+        CalibfastWarning, match="brier: with these weights the rows say as much as 1[0-9][0-9]; below 200"
+    ):
+        interval("brier", CONFIDENCE[:300], CORRECT[:300], weights=RNG.exponential(size=300))
     with pytest.warns(CalibfastWarning, match="no width"):
         interval("brier", np.full(N, 0.9), np.ones(N, bool))
 
