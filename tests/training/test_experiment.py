@@ -184,6 +184,12 @@ def test_what_differs_is_refused(done, sources, tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["precious"]
 
 
+def test_several_processes_are_refused(sources, tmp_path, monkeypatch):
+    monkeypatch.setenv("WORLD_SIZE", "2")
+    with pytest.raises(InputError, match="runs in one process"):
+        run(sources, tmp_path, plan_cells(["cft"], [0], SETTINGS))
+
+
 def test_test_questions_that_are_trained_on_are_refused(sources, tmp_path):
     questions = read_questions(sources.train)
     test = write(tmp_path / "test.jsonl", [*make_questions(5, seed=9), *questions[3:10]])

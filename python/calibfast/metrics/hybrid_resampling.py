@@ -38,6 +38,8 @@ class Cells(Protocol):
 
     estimate: float
     largest: float
+    gap: Floats
+    variance: Floats
 
     def truth(self, theta: float) -> Floats:
         """The gaps nearest to the data whose norm is theta."""
@@ -106,6 +108,13 @@ def median_unbiased(cells: Cells) -> float:
     return low
 
 
+def rivals(cells: Cells) -> int:
+    """How many cells may have a larger gap than the cell whose gap is the largest seen, each at its two 2.5% ends."""
+    size, reach = np.abs(cells.gap), 1.96 * np.sqrt(cells.variance)
+    worst = int(size.argmax())
+    return int(np.count_nonzero(size + reach > size[worst] - reach[worst])) - 1
+
+
 def _quantile(values: Floats, q: float) -> float:
     """The quantile of rank q (B + 1), rounded outwards: B replicates and the estimate are alike under the truth."""
     size = len(values)
@@ -142,7 +151,7 @@ class BinCounts:
         n, self._c, a = count[full], confidence[full], accuracy[full]
         total = int(n.sum())
         self._norm, self._share = norm, n / total
-        self._gap = a - self._c
+        self.gap = a - self._c
         rng = np.random.default_rng(seed)
         # Accuracies are as uncertain as the rows seen make them; shares vary from sample to sample. Drawing the rows of
         # a bin anew would empty small bins twice over. Which bins have rows is part of what the maximum is of.
@@ -151,8 +160,8 @@ class BinCounts:
         self._z = rng.standard_normal((replicates, len(n)))
         # One row said in advance to be as right as it is confident, so that a bin of hits alone is not sure.
         smooth = (n * a + self._c) / (n + 1)
-        self._variance = smooth * (1 - smooth) / n + 1e-300
-        self.estimate = self.norm(self._gap)
+        self.variance = smooth * (1 - smooth) / n + 1e-300
+        self.estimate = self.norm(self.gap)
         self.largest = self.norm(np.maximum(self._c, 1 - self._c))
 
     def norm(self, gaps: Floats) -> float:
@@ -161,11 +170,11 @@ class BinCounts:
 
     def truth(self, theta: float) -> Floats:
         """The likeliest gaps of that error which leave each accuracy between 0 and 1."""
-        return self._possible(nearest(self._gap, self._variance, self._share, theta, self._norm))
+        return self._possible(nearest(self.gap, self.variance, self._share, theta, self._norm))
 
     def sparse_truth(self, theta: float) -> Floats:
         """The fewest gaps of that error."""
-        return self._possible(fewest(self._gap, self._variance, self._share, theta, self._norm))
+        return self._possible(fewest(self.gap, self.variance, self._share, theta, self._norm))
 
     def _possible(self, gaps: Floats) -> Floats:
         room = np.where(gaps < 0, self._c, 1 - self._c)
@@ -193,11 +202,11 @@ class NormalCells:
     """
 
     def __init__(self, residual: Floats, share: Floats, noise: Floats, *, scale: float, norm: Norm) -> None:
-        self._gap, self._share, self._noise = residual / share, share, noise / share
+        self.gap, self._share, self._noise = residual / share, share, noise / share
         self._scale, self._norm = scale, norm
-        self._variance = np.maximum(self._noise.var(axis=0), 1e-300)
-        self.estimate = self.norm(self._gap)
-        self.largest = float(_norm(np.abs(self._gap) + 6 * np.sqrt(self._variance), share, norm) * scale)
+        self.variance = np.maximum(self._noise.var(axis=0), 1e-300)
+        self.estimate = self.norm(self.gap)
+        self.largest = float(_norm(np.abs(self.gap) + 6 * np.sqrt(self.variance), share, norm) * scale)
 
     def norm(self, gaps: Floats) -> float:
         """The error of gaps."""
@@ -205,11 +214,11 @@ class NormalCells:
 
     def truth(self, theta: float) -> Floats:
         """The likeliest gaps of that error, as if cells were independent."""
-        return nearest(self._gap, self._variance, self._share, theta / self._scale, self._norm)
+        return nearest(self.gap, self.variance, self._share, theta / self._scale, self._norm)
 
     def sparse_truth(self, theta: float) -> Floats:
         """The fewest gaps of that error."""
-        return fewest(self._gap, self._variance, self._share, theta / self._scale, self._norm)
+        return fewest(self.gap, self.variance, self._share, theta / self._scale, self._norm)
 
     def replicates(self, gaps: Floats) -> Floats:
         """Errors of the gaps with noise."""

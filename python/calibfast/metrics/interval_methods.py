@@ -11,7 +11,7 @@ import numpy as np
 
 from calibfast import _core
 from calibfast.errors import CalibfastWarning, InputError
-from calibfast.metrics.hybrid_resampling import BinCounts, invert
+from calibfast.metrics.hybrid_resampling import BinCounts, invert, rivals
 from calibfast.metrics.residual_cells import normal_cells
 from calibfast.metrics.sample import FEWEST, Sample
 from calibfast.metrics.score_intervals import skew_corrected, student_quantile, wilson
@@ -30,6 +30,7 @@ DELONG = "DeLong 1988 on logits, Student's quantiles (Brunner & Munzel 2000)"
 
 _BINNED: dict[str, Norm] = {"conf_ece": "l1", "rmsce": "l2", "mce": "max"}
 _MEANS = ("mean_confidence", "signed_gap", "brier", "nll")
+_WHICH_IS_WORST = "MCE's interval is conservative, it holds the truth 98 to 100 times of 100"
 _RANGES = {
     "accuracy": (0.0, 1.0),
     "mean_confidence": (0.0, 1.0),
@@ -109,9 +110,9 @@ def known_interval(sample: Sample, name: str, setting: Setting) -> Interval:
 def from_bins(norm: Norm, count: NDArray[np.int64], accuracy: Floats, confidence: Floats, setting: Setting) -> Interval:
     """The interval of ECE, RMSCE or MCE from the bins' counts, accuracies and mean confidences."""
     cells = BinCounts(count, accuracy, confidence, norm=norm, replicates=setting.replicates, seed=setting.seed)
-    rows, fewest = int(count.sum()), int(count[count > 0].min())
-    if norm == "max" and fewest < 30:
-        warn(f"MCE's interval is conservative: one of its bins has {fewest} rows; use fewer bins, or equal-mass ones")
+    rows = int(count.sum())
+    if norm == "max" and (others := rivals(cells)):
+        warn(f"{_WHICH_IS_WORST}: {others + 1} of its bins may be the worst")
     if norm != "max" and rows < 200:
         warn(f"the interval of a binned error is conservative below 200 rows, and here are {rows}")
     return Interval(*invert(cells, setting.level), cells.estimate, setting.level, HYBRID)
@@ -133,6 +134,8 @@ def _from_residuals(sample: Sample, name: str, setting: Setting) -> Interval:
     cells = normal_cells(
         residuals, _BINNED.get(name, "l1"), sample.weights, sample.clusters, setting.replicates, setting.seed
     )
+    if name == "mce" and (others := rivals(cells)):
+        warn(f"{_WHICH_IS_WORST}: {others + 1} of its bins may be the worst")
     return Interval(*invert(cells, setting.level), cells.estimate, setting.level, f"{HYBRID}, normal cells")
 
 

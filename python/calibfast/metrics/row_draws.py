@@ -51,9 +51,9 @@ class RowDraws:
         count, accuracy, mean = state.bins()
         full = count > 0
         n, c = count[full], mean[full]
-        self._gap, self._share = accuracy[full] - c, n / n.sum()
+        self.gap, self._share = accuracy[full] - c, n / n.sum()
         smooth = (accuracy[full] * n + c) / (n + 1)
-        self._variance = smooth * (1 - smooth) / n + 1e-300
+        self.variance = smooth * (1 - smooth) / n + 1e-300
         edges = np.asarray(state.edges)[1:]
         self._bin = (np.cumsum(full) - 1)[np.searchsorted(edges, confidence)]
         self.estimate = metric(confidence, correct)
@@ -61,11 +61,11 @@ class RowDraws:
 
     def truth(self, theta: float) -> Floats:
         """The likeliest gaps of the bins whose weighted mean size is theta."""
-        return nearest(self._gap, self._variance, self._share, theta, "l1")
+        return nearest(self.gap, self.variance, self._share, theta, "l1")
 
     def sparse_truth(self, theta: float) -> Floats:
         """The fewest gaps of the bins whose weighted mean size is theta."""
-        return fewest(self._gap, self._variance, self._share, theta, "l1")
+        return fewest(self.gap, self.variance, self._share, theta, "l1")
 
     def norm(self, gaps: Floats) -> float:
         """The metric of the population in which confidences are off by these gaps."""

@@ -111,10 +111,15 @@ def run_experiment(
         Row by row (base, aligned, cells), domain by domain.
 
     Raises:
-        InputError: A file or model is not as it must be; test questions stand in the training file; or the folder
-            holds something else.
+        InputError: A file or model is not as it must be; test questions stand in the training file; the folder holds
+            something else; or several processes were launched.
         KeyboardInterrupt: Ctrl-C was pressed. The folder holds what was done.
     """
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise InputError(
+            "an experiment runs in one process; give several machines their own seeds and folders, or launch "
+            "calibfast train for one run on many"
+        )
     return _Experiment(cells, sources, Path(output), limit_test, dtype, device, progress).run()
 
 
