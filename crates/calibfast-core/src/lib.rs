@@ -40,6 +40,7 @@ mod state;
 mod sum;
 mod summary;
 mod two_phase;
+mod words;
 
 pub use bins::{Cell, Cells, Total, WeightedCell};
 pub use cumulative::{Cumulative, cumulative};

@@ -3,7 +3,7 @@
 use std::num::NonZero;
 
 use calibfast_core::{Edges, Form, Norm, Parts, State, Summary, Total, parallel};
-use numpy::{PyArray1, PyReadonlyArray2, PyUntypedArray};
+use numpy::{PyArray1, PyReadonlyArray1, PyReadonlyArray2, PyUntypedArray};
 use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict};
@@ -102,6 +102,27 @@ impl PyState {
     #[staticmethod]
     fn from_json(py: Python<'_>, text: &str) -> PyResult<Self> {
         State::from_json(text).map(Self::wrap).map_err(|error| exception(py, &error))
+    }
+
+    fn to_words<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyArray1<i64>>> {
+        let words = self.lock().to_words().map_err(|error| exception(py, &error))?;
+        Ok(PyArray1::from_vec(py, words))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (words, bins, *, classes, classwise = false, norm = "l1"))]
+    #[allow(clippy::needless_pass_by_value)] // a borrowed array is handed over
+    fn from_words(
+        py: Python<'_>,
+        words: PyReadonlyArray1<'_, i64>,
+        bins: Bins,
+        classes: usize,
+        classwise: bool,
+        norm: &str,
+    ) -> PyResult<Self> {
+        let (edges, parts) = (bins.edges(py)?, Parts { classwise, scores: false, norm: parse_norm(norm)? });
+        let words = words.as_array().to_vec();
+        State::from_words(edges, parts, classes, &words).map(Self::wrap).map_err(|error| exception(py, &error))
     }
 
     fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
