@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
-_STEPS = 12  # halvings of the range of theta, well below the noise of the replicates
+_STEPS = 10  # halvings of the range of theta, well below the noise of the replicates
 
 
 class Cells(Protocol):
@@ -86,11 +86,13 @@ def invert(cells: Cells, level: float, *, sparse: bool = True) -> tuple[float, f
     high = last(large_enough, 0.0, min(cells.largest, cells.estimate + width))
     if cells.estimate <= _quantile(null, 1 - alpha) + slack:
         return 0.0, cells.norm(cells.truth(high))
-    blind = last(lambda theta: quantile(theta, alpha / 2) <= floor + slack, 0.0, high)
 
     def too_small(theta: float) -> bool:
-        upper = 1 - (alpha if theta <= blind else alpha / 2)
-        return _quantile(cells.replicates(lowest(theta)), upper) < cells.estimate - slack
+        drawn = cells.replicates(lowest(theta))
+        if _quantile(drawn, 1 - alpha) >= cells.estimate - slack:
+            return False
+        # Between the two quantiles it matters whether any estimate could tell theta from zero.
+        return _quantile(drawn, 1 - alpha / 2) < cells.estimate - slack or quantile(theta, alpha / 2) <= floor + slack
 
     low = last(too_small, 0.0, high)
     return cells.norm(lowest(low)), cells.norm(cells.truth(high))

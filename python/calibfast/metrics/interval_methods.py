@@ -125,11 +125,11 @@ def warn(message: str) -> None:
 
 def _from_residuals(sample: Sample, name: str, setting: Setting) -> Interval:
     residuals = sample.residuals(classwise=name == "cw_ece").compact()
-    units, what = len(sample.by_unit(sample.correct)), "rows" if sample.clusters is None else "clusters"
-    if units < 10 * residuals.width:
+    if sample.units < 20 * residuals.width:
+        what = "rows" if sample.clusters is None else "clusters"
         warn(
-            f"{name}: {units} {what} for {residuals.width} classes x bins; with fewer than ten for each, its 95% "
-            "interval covers 92 to 99"
+            f"{name}: the rows say as much as {sample.units:.0f} {what} of one weight, for {residuals.width} classes x "
+            "bins; with fewer than twenty for each, its 95% interval covers 92 to 99"
         )
     cells = normal_cells(
         residuals, _BINNED.get(name, "l1"), sample.weights, sample.clusters, setting.replicates, setting.seed
@@ -154,8 +154,7 @@ def _normal(sample: Sample, name: str, estimate: float, influence: Floats, setti
     if np.abs(influence).max() <= 1e-14:  # rounding apart, zero
         warn(f"all rows have the same {name}: its interval has no width, which no {len(influence)} rows can prove")
     least, most = _RANGES[name]
-    w = sample.by_unit(np.ones(len(sample.correct)) if sample.weights is None else sample.weights)
-    units = float(w.sum() ** 2 / (w**2).sum())
+    units = sample.units
     if sample.weights is not None and units < 200:
         warn(
             f"{name}: with these weights the rows say as much as {units:.0f}; below 200 its 95% interval covers some 92"

@@ -75,8 +75,8 @@ def interval(
     - accuracy: Wilson (1927). mean_confidence, signed_gap, brier, nll, aurc (and accuracy with weights or clusters):
       normal with the skewness correction of Hall (1992). auroc: DeLong et al. (1988) on the scale of logits.
     - ece, rmsce, mce: hybrid resampling from the bins' counts (`calibfast.metrics.hybrid_resampling`); classwise_ece,
-      weights and clusters: the same with jointly normal cells. The interval of mce is conservative where bins have few
-      rows, and a warning says so.
+      weights and clusters: the same with jointly normal cells. The interval of mce is conservative where several
+      bins may be the worst, and a warning says so.
     - Other errors of the predicted option (smece, ks_error, ecce, mmce, skce, kde_ece, equal_mass_ece, sweep_ece ...):
       the same over rows; many times slower.
     - Any other number of a report by name, any function, and these errors with weights or clusters: bootstrap over rows

@@ -78,6 +78,12 @@ class Sample:
         """Sums over clusters; the values themselves where there are none."""
         return values if self.clusters is None else np.bincount(self.clusters, weights=values).astype(np.float64)
 
+    @property
+    def units(self) -> float:
+        """How many rows (clusters) of one weight say as much as these (Kish 1965)."""
+        w = self.by_unit(np.ones(len(self.correct)) if self.weights is None else self.weights)
+        return float(w.sum() ** 2 / (w**2).sum())
+
     def residuals(self, *, classwise: bool) -> Residuals:
         """Outcome - confidence by row and cell: the bins of the predicted option, or of every class."""
         if classwise:
