@@ -110,7 +110,7 @@ def _bins(report: TrainingReport) -> list[dict[str, object]]:
     from calibfast.report.table import bin_labels
 
     rows: list[dict[str, object]] = []
-    for place, label in enumerate(bin_labels(report.after)):
+    for place, label in enumerate(bin_labels(report.after.reliability)):
         row: dict[str, object] = {"bin": label}
         for step in report.e_steps:
             row |= {f"n {step['epoch']}": step["count"][place], f"q {step['epoch']}": step["q"][place]}

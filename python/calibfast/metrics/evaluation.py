@@ -160,7 +160,7 @@ class Evaluation:
                 "auroc": None if accuracy in (0.0, 1.0) else 0.5,
                 "aurc": 1 - accuracy,
             },
-            reliability=_reliability(state),
+            reliability=reliability(state),
             ignored=state.ignored,
             version=_core.__version__,
             metrics=metrics,
@@ -259,7 +259,8 @@ def _copied(rows: Predictions, ignore_index: int | None, *, whole: bool) -> Pred
     return replace(rows, values=confidence[:, np.newaxis], labels=correct, form="confidence", mask=None)
 
 
-def _reliability(state: _core.State) -> tuple[Bin, ...]:
+def reliability(state: _core.State) -> tuple[Bin, ...]:
+    """The bins of a state, in order."""
     edges = state.edges
     return tuple(
         Bin(lower, upper, int(count), float(accuracy) if count else None, float(confidence) if count else None)

@@ -109,6 +109,12 @@ class Report:
 
         return plot(self, path)
 
+    def _repr_html_(self) -> str:
+        """How a notebook shows it."""
+        from calibfast.report.fragment import fragment
+
+        return fragment(self)
+
 
 def _finite(value: Any) -> Any:
     if isinstance(value, dict):

@@ -9,6 +9,7 @@ from statistics import mean, stdev
 from textwrap import fill
 from typing import TYPE_CHECKING, Literal
 
+from calibfast.report.latex import escape
 from calibfast.report.rows import render_rows
 
 if TYPE_CHECKING:
@@ -22,12 +23,6 @@ _SHOWN = {"conf_ece": "conf-ECE", "cw_ece": "cw-ECE", "accuracy": "accuracy"}
 _DOMAINS: dict[Domain, str] = {"in": "in domain", "out": "out of domain"}
 _WIDE = 1000
 """Columns: numbers that are cut or folded say nothing, so the table is as wide as it must be."""
-_ESCAPED = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    **{character: f"\\{character}" for character in "&%$#_{}"},
-}
 
 
 @dataclass(frozen=True)
@@ -178,7 +173,7 @@ class _Grid:
         for method in self._methods:
             cells = [self.cell(method, domain, metric) for domain in self._domains for metric in _SHOWN]
             texts = [(rf"\textbf{{{mean}}}" if best else mean) + after for mean, after, best in cells]
-            lines.append(" & ".join([_escape(method), *texts]) + r" \\")
+            lines.append(" & ".join([escape(method), *texts]) + r" \\")
         lines += [r"\bottomrule", r"\end{tabular}", f"% {self._caption}"]
         return "\n".join(lines).replace("±", r"$\pm$") + "\n"
 
@@ -186,7 +181,3 @@ class _Grid:
 def _number(value: float) -> str:
     """Three decimals, without the zero before them."""
     return f"{value:.3f}".removeprefix("0") if value >= 0 else f"{value:.3f}"
-
-
-def _escape(text: str) -> str:
-    return "".join(_ESCAPED.get(character, character) for character in text)

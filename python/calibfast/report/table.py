@@ -13,6 +13,8 @@ from rich.text import Text
 from calibfast.report.render import METRICS
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from calibfast.metrics import Bin, Report
 
 NAMES = {
@@ -55,7 +57,7 @@ def table(report: Report, *, width: int, color: bool) -> str:
         legacy_windows=False,
     )
     console.print(Text(sentence(report), style="bold"))
-    console.print(Text(_rows(report), style="dim"))
+    console.print(Text(size_of(report), style="dim"))
     console.print()
     console.print(_metrics(report))
     console.print(Text(f"base rate: a predictor that always says {report.accuracy:.1%}", style="dim"))
@@ -81,7 +83,7 @@ def table(report: Report, *, width: int, color: bool) -> str:
         console.print(
             Text(
                 f"worst group by conf-ECE: {report.worst_group}; multicalibration gap (largest share of a group's bin "
-                f"times its gap): {_number(report.multicalibration_gap)}",
+                f"times its gap): {number(report.multicalibration_gap)}",
                 style="dim",
             )
         )
@@ -89,7 +91,8 @@ def table(report: Report, *, width: int, color: bool) -> str:
     return "".join(f"{line.rstrip()}\n" for line in text.getvalue().splitlines())
 
 
-def _rows(report: Report) -> str:
+def size_of(report: Report) -> str:
+    """How many rows there are, and of what."""
     kind = "confidences alone" if report.classes is None else f"{report.classes} options"
     left_out = f", {report.ignored:,} left out" if report.ignored else ""
     return f"{report.n:,} rows, {kind}{left_out}"
@@ -106,9 +109,9 @@ def _metrics(report: Report) -> Table:
             continue
         grid.add_row(
             NAMES[metric],
-            Text(_number(value), style="bold" if metric == "conf_ece" else ""),
-            _interval(report, metric),
-            _number(report.base_rate.get(metric)),
+            Text(number(value), style="bold" if metric == "conf_ece" else ""),
+            interval_of(report, metric),
+            number(report.base_rate.get(metric)),
         )
     return grid
 
@@ -119,7 +122,7 @@ def _further(report: Report) -> Table:
     grid.add_column("value", justify="right")
     for metric, value in report.metrics.items():
         if value is not None:
-            grid.add_row(metric, f"{value:.1e}" if 0 < abs(value) < 5e-4 else _number(value))
+            grid.add_row(metric, f"{value:.1e}" if 0 < abs(value) < 5e-4 else number(value))
     return grid
 
 
@@ -135,8 +138,8 @@ def _groups(report: Report) -> Table:
     if sure:
         grid.add_column("conf-ECE, 95%", justify="right", no_wrap=True)
     for group, part in report.groups.items():
-        interval = [_interval(part, "conf_ece")] if sure else []
-        grid.add_row(Text(group), f"{part.n:,}", *(_number(getattr(part, metric)) for metric in shown), *interval)
+        interval = [interval_of(part, "conf_ece")] if sure else []
+        grid.add_row(Text(group), f"{part.n:,}", *(number(getattr(part, metric)) for metric in shown), *interval)
     return grid
 
 
@@ -145,7 +148,7 @@ def _reliability(report: Report, width: int) -> Table:
     grid.add_column("bin", no_wrap=True)
     for name in ("count", "confidence", "accuracy", "gap"):
         grid.add_column(name, justify="right", no_wrap=True)
-    labels = bin_labels(report)
+    labels = bin_labels(report.reliability)
     columns = max(map(len, labels)) + max(5, len(f"{report.n:,}")) + len("confidenceaccuracy+0.000") + 10
     bar = max(10, min(50, width - columns))
     grid.add_column(f"0{'1':>{bar - 1}}", no_wrap=True)
@@ -175,23 +178,25 @@ def _bar(accuracy: float, confidence: float, width: int) -> Text:
     )
 
 
-def bin_labels(report: Report) -> list[str]:
-    """The bins as text, with as many digits as tell their edges apart."""
-    edges = [part.lower for part in report.reliability] + [report.reliability[-1].upper]
+def bin_labels(bins: Sequence[Bin]) -> list[str]:
+    """Bins as text, with as many digits as tell their edges apart."""
+    edges = [part.lower for part in bins] + [bins[-1].upper]
     digits = next((d for d in range(1, 17) if len({f"{e:.{d}f}" for e in edges}) == len(edges)), 17)
     digits = max(digits, 2 if any(abs(e - round(e, 1)) > 1e-9 for e in edges) else 1)
-    return [_label(part, digits, first=i == 0) for i, part in enumerate(report.reliability)]
+    return [_label(part, digits, first=i == 0) for i, part in enumerate(bins)]
 
 
 def _label(part: Bin, digits: int, *, first: bool) -> str:
     return f"{'[' if first else '('}{part.lower:.{digits}f}, {part.upper:.{digits}f}]"
 
 
-def _interval(report: Report, metric: str) -> str:
-    return " to ".join(_number(end) for end in report.ci.get(metric, ()))
+def interval_of(report: Report, metric: str) -> str:
+    """A metric's interval, or nothing."""
+    return " to ".join(number(end) for end in report.ci.get(metric, ()))
 
 
-def _number(value: float | None) -> str:
+def number(value: float | None) -> str:
+    """Four decimals, or nothing."""
     if value is None:
         return ""
     return f"{value:.4f}" if math.isfinite(value) else "inf"
