@@ -181,3 +181,18 @@ def test_the_top_bin_has_a_loss(monkeypatch):
     caught = first_batch(monkeypatch, 1.0, sure())
     assert caught["step"]["assigned"][-1] > len(TRAIN) / 2
     assert caught["loss"] - first_batch(monkeypatch, 0.0, sure())["loss"] > 0.1
+
+
+def test_held_out_reports_go_where_the_trainer_logs(monkeypatch):
+    sent = []
+    log = CalibrationTrainer.log
+
+    def spy(self, logs, *rest):
+        sent.append((self.state.global_step, dict(logs)))
+        log(self, logs, *rest)
+
+    monkeypatch.setattr(CalibrationTrainer, "log", spy)
+    _, history = run(method="cft")
+    tracked = [(step, logs["calibration/conf_ece"]) for step, logs in sent if "calibration/conf_ece" in logs]
+    assert tracked == [(step, report.conf_ece) for step, report in zip((0, 5, 10), history.reports, strict=True)]
+    assert [step for step, logs in sent if "loss" in logs] == [5, 10]

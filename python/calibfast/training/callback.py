@@ -33,6 +33,14 @@ if TYPE_CHECKING:
 LOGGED = ("conf_ece", "cw_ece", "accuracy", "nll", "brier")
 
 
+def log_report(trainer: Trainer, control: TrainerControl, report: Report) -> None:
+    """Send a report's main numbers where the trainer's own numbers go."""
+    # Logging takes the wish to log back, and the trainer's own numbers of this step may be still to come.
+    wish = control.should_log
+    trainer.log({f"calibration/{name}": getattr(report, name) for name in LOGGED})
+    control.should_log = wish
+
+
 class CalibrationCallback(TrainerCallback):
     """Measures the calibration of the model that a `transformers.Trainer` trains, trl's trainers included.
 
@@ -108,10 +116,7 @@ class CalibrationCallback(TrainerCallback):
         logits = score_encoded(model, self._encoded, normalize=self._normalize)
         report = calibfast.evaluate(logits, self._labels, logits=True, bins=self._bins)
         self.reports.append(report)
-        # Logging takes the wish to log back, and the trainer's own numbers of this step may be still to come.
-        wish = control.should_log
-        self._trainer.log({f"calibration/{name}": getattr(report, name) for name in LOGGED})
-        control.should_log = wish
+        log_report(self._trainer, control, report)
         if state.is_world_process_zero:
             width = shutil.get_terminal_size().columns
             tqdm.write(render(report, width=width, color=sys.stderr.isatty()), file=sys.stderr)

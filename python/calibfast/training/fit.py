@@ -196,6 +196,7 @@ def _train(
         data_collator=Collator(answer_only=method.term is None, packed=can_pack(model)),
         callbacks=callbacks,
     )
+    held_out.trainer = trainer
     trainer.remove_callback(PrinterCallback)  # it prints on stdout, which belongs to results
     try:
         trainer.train(resume_from_checkpoint=None if checkpoint is None else str(checkpoint))

@@ -14,13 +14,14 @@ from typing_extensions import override
 import calibfast
 from calibfast.evaluation.options import letter_mass, score_encoded
 from calibfast.report.render import METRICS
+from calibfast.training.callback import log_report
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     import torch
     from numpy.typing import NDArray
-    from transformers import TrainerControl, TrainerState, TrainingArguments
+    from transformers import Trainer, TrainerControl, TrainerState, TrainingArguments
 
     from calibfast.data.questions import Question
     from calibfast.metrics.report import Report
@@ -33,6 +34,7 @@ class HeldOutEvaluation(TrainerCallback):
     """Scores the held-out questions and logs the report; one line each on stderr.
 
     Attributes:
+        trainer: The trainer, once there is one: the reports also go where its own numbers go.
         labels: (N,) int64.
         scorings: (N, K) float32 each: one before training and one for every epoch.
     """
@@ -48,6 +50,7 @@ class HeldOutEvaluation(TrainerCallback):
     ) -> None:
         self.labels = np.array([question.answer for question in questions], dtype=np.int64)
         self.scorings: list[NDArray[np.float32]] = []
+        self.trainer: Trainer | None = None
         self._encoded, self._config = encoded, config
         self._log, self._progress = log, progress
         self._began = time.perf_counter()
@@ -85,6 +88,7 @@ class HeldOutEvaluation(TrainerCallback):
         self._began = time.perf_counter()
         if not self.scorings:
             self.evaluate(kwargs["model"], epoch=0)
+            self._track(control)
 
     @override
     def on_epoch_end(
@@ -93,6 +97,11 @@ class HeldOutEvaluation(TrainerCallback):
         # An epoch that was interrupted has not ended.
         if float(state.epoch or 0).is_integer():
             self.evaluate(kwargs["model"], epoch=round(state.epoch or 0))
+            self._track(control)
+
+    def _track(self, control: TrainerControl) -> None:
+        if self.trainer is not None:
+            log_report(self.trainer, control, self._report(self.logits))
 
     def _report(self, logits: NDArray[np.float32]) -> Report:
         return calibfast.evaluate(logits, self.labels, logits=True, bins=self._config.bins)

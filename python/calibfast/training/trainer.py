@@ -131,7 +131,7 @@ class CalibrationTrainer(Trainer):
     def log(self, logs: dict[str, float], start_time: float | None = None) -> None:
         """Add the parts of the loss, averaged over the questions since they were last logged."""
         sums = self._progress.sums
-        if sums:
+        if sums and "loss" in logs:  # and not a report of the held-out questions
             totals = {name: float(self.accelerator.reduce(total, "sum")) for name, total in sums.items()}
             sums.clear()
             questions = totals.pop("questions")
