@@ -317,7 +317,7 @@ def test_two_logs_are_compared_question_by_question(tmp_path):
         compare_files(a, other)
 
 
-LOGS = sorted((Path(__file__).parents[1] / "data_logs").glob("*.json*"))
+LOGS = sorted((Path(__file__).parents[1] / "data_logs").glob("lm_eval_*"))
 
 
 @pytest.mark.parametrize("path", LOGS, ids=[path.name for path in LOGS])

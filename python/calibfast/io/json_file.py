@@ -1,4 +1,4 @@
-"""What a JSON file is, told by its first object."""
+"""What a JSON file is, told by its beginning."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ from calibfast.errors import InputError
 from calibfast.io.completions import CompletionsFile, is_completion
 from calibfast.io.harness import HarnessFile
 from calibfast.io.harness_row import is_harness
-from calibfast.io.json_records import json_records
+from calibfast.io.inspect_log import InspectFile, is_inspect
+from calibfast.io.json_records import head, json_records
 from calibfast.io.jsonl import JsonlFile
 
 if TYPE_CHECKING:
@@ -18,11 +19,17 @@ if TYPE_CHECKING:
 
 
 def open_json(path: Path, options: int | None) -> Source:
-    """A sample log of lm-evaluation-harness, completions, whose number of options may have to be said, or a table.
+    """A log of lm-evaluation-harness or Inspect, completions, or a table.
+
+    Args:
+        path: The file.
+        options: How many options a question has, where neither log nor completions list them.
 
     Raises:
         InputError: The file is empty, damaged or foreign.
     """
+    if is_inspect(head(path)):
+        return InspectFile(path, options)
     _, first = next(json_records(path), (0, None))
     if first is None:
         raise InputError(f"{path}: the file is empty; expected one JSON object a line")

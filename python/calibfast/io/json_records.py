@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _CHUNK = 1 << 20
 _ARRAY = re.compile(r"\s*\[\s*(?=\{)")
-_GAP_END = re.compile(r"[^\s,]|\Z")
+_GAP_END = re.compile(r"[^\s,:]|\Z")
 
 
 class FieldError(Exception):
@@ -32,13 +32,38 @@ def json_records(path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         InputError: The file is cut off, or holds something else.
     """
     with open_text(path) as file:
-        array = _ARRAY.match(file.read(_CHUNK))
-    with open_text(path) as file:
-        for line, record in _elements(path, file, array[0]) if array else _lines(path, file):
+        found = _array(path, file) if _ARRAY.match(head(path)) else _lines(path, file)
+        for line, record in found:
             if not isinstance(record, dict):
                 kind = type(record).__name__
                 raise InputError(f"{path}: line {line}: a JSON {kind}, expected an object {{...}} a line")
             yield line, record
+
+
+def json_array(path: Path, key: str) -> Iterator[tuple[int, Any]]:
+    """The elements of the array under a key of the object that a file holds, each with the line on which it begins.
+
+    They are read one at a time, and so is what stands before them.
+
+    Raises:
+        InputError: There is no such array, or the file is cut off in it.
+    """
+    with open_text(path) as file:
+        text = _Text(path, file)
+        text.next()
+        text.skip()
+        while text.next() not in ("}", ""):
+            if text.value() == key and text.next() == "[":
+                yield from _elements(text)
+                return
+            text.value()
+    raise InputError(f"{path}: there is no list '{key}' in it; a log that is cut off, or of a run without samples")
+
+
+def head(path: Path) -> str:
+    """The beginning of a file, by which its kind is known."""
+    with open_text(path) as file:
+        return file.read(_CHUNK)
 
 
 def _lines(path: Path, file: TextIO) -> Iterator[tuple[int, Any]]:
@@ -54,24 +79,67 @@ def _lines(path: Path, file: TextIO) -> Iterator[tuple[int, Any]]:
             ) from None
 
 
-def _elements(path: Path, file: TextIO, opening: str) -> Iterator[tuple[int, Any]]:
-    decoder, buffer, end = json.JSONDecoder(), "", 0
-    line = 1 + file.read(len(opening)).count("\n")
-    while True:
-        start = _GAP_END.search(buffer, end).start()  # type: ignore[union-attr]  # the end of the text is one
-        line += buffer.count("\n", end, start)
-        if buffer.startswith("]", start):
-            if (buffer[start + 1 :] + file.read(_CHUNK)).strip():
-                raise InputError(f"{path}: line {line}: more follows after the end of the array; keep each in its file")
-            return
-        try:
-            record, end = decoder.raw_decode(buffer, start)
-        except (ValueError, RecursionError) as error:
-            # Perhaps the element goes on. What is read grows with it, so that a long one is not parsed often.
-            chunk = file.read(max(_CHUNK, len(buffer) - start))
-            if not chunk:
-                raise InputError(f"{path}: line {line}: no JSON, or the file is cut off ({error})") from None
-            buffer, end = buffer[start:] + chunk, 0
-            continue
-        yield line, record
-        line += buffer.count("\n", start, end)
+def _array(path: Path, file: TextIO) -> Iterator[tuple[int, Any]]:
+    text = _Text(path, file)
+    text.next()
+    yield from _elements(text)
+    if text.next():
+        raise InputError(f"{path}: line {text.line}: more follows after the end of the array; keep each in its file")
+
+
+class _Text:
+    """JSON text that is read as it is needed.
+
+    Attributes:
+        line: The number of the line that is being read.
+    """
+
+    def __init__(self, path: Path, file: TextIO) -> None:
+        self.line = 1
+        self._path, self._file, self._decoder = path, file, json.JSONDecoder()
+        self._buffer, self._at = "", 0
+
+    def next(self) -> str:
+        """What begins next, or nothing at the end; spaces, commas and colons lie before it."""
+        while True:
+            start = _GAP_END.search(self._buffer, self._at).start()  # type: ignore[union-attr]  # the end is one
+            self.line += self._buffer.count("\n", self._at, start)
+            self._at = start
+            if start < len(self._buffer) or not self._more():
+                return self._buffer[start : start + 1]
+
+    def skip(self) -> None:
+        """Go past a bracket."""
+        self._at += 1
+
+    def value(self) -> Any:
+        """Read what begins next, whole."""
+        self.next()
+        while True:
+            try:
+                value, end = self._decoder.raw_decode(self._buffer, self._at)
+            except (ValueError, RecursionError) as error:
+                if self._more():  # perhaps it goes on
+                    continue
+                problem = f"no JSON, or the file is cut off ({error})"
+                raise InputError(f"{self._path}: line {self.line}: {problem}") from None
+            if end == len(self._buffer) and self._more():  # perhaps a number goes on
+                continue
+            self.line += self._buffer.count("\n", self._at, end)
+            self._at = end
+            return value
+
+    def _more(self) -> bool:
+        # What is read grows with what is waited for, so that something long is not parsed often.
+        chunk = self._file.read(max(_CHUNK, len(self._buffer) - self._at))
+        self._buffer, self._at = self._buffer[self._at :] + chunk, 0
+        return bool(chunk)
+
+
+def _elements(text: _Text) -> Iterator[tuple[int, Any]]:
+    """The elements of the array that begins next."""
+    text.skip()
+    while text.next() != "]":
+        line = text.line
+        yield line, text.value()
+    text.skip()

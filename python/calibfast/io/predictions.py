@@ -14,6 +14,7 @@ from calibfast.io.columns import Place
 from calibfast.io.csvfile import CsvFile
 from calibfast.io.fields import EXTERNAL, Fields, Kind, choose
 from calibfast.io.harness import HarnessFile, Normalize
+from calibfast.io.inspect_log import InspectFile
 from calibfast.io.json_file import open_json
 from calibfast.io.npy import UNNAMED, NpyFile
 from calibfast.io.npz import NpzFile
@@ -223,7 +224,8 @@ def read_predictions(
             or `labels` (`label`, `answer`), or `pred` (`prediction`) with labels. In tables, `probs` is a
             column of lists or the columns `p0 .. pK-1`. Rows of lists may have different lengths.
             A sample log of lm-evaluation-harness is known by its content: its `logits` are log-likelihoods.
-            So are completions with `top_logprobs` (OpenAI, vLLM): theirs are log-probabilities of the letters.
+            So are completions with `top_logprobs` (OpenAI, vLLM) and logs of Inspect (`.eval`, `.json`): theirs are
+            log-probabilities of the letters.
         labels: A `.npy` file of (N,) labels; beside one confidence a row, of 0 and 1.
         key: Name of the predictions, where it is no usual one; also the prefix of columns `key0 .. keyK-1`.
         label_key: Name of the labels, or of right and wrong, where it is no usual one.
@@ -286,7 +288,9 @@ def _open(path: Path, *, pair: bool, options: int | None) -> Source:
             return _OPENERS[suffix](path)
         if suffix in _JSON:
             return open_json(path, options)
-    known = ", ".join([".npy", *_OPENERS, *_JSON])
+        if suffix == ".eval":
+            return InspectFile(path, options)
+    known = ", ".join([".npy", *_OPENERS, *_JSON, ".eval"])
     raise InputError(f"{path}: cannot tell the format from the name; expected one of {known}")
 
 

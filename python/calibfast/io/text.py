@@ -60,8 +60,8 @@ class TextTable(ABC):
         self._cells = max([1, *(len(_as_list(first[names[name]])) for name in names if self.dims[name] == 2)])
 
     @abstractmethod
-    def _records(self) -> Iterable[tuple[int, Any]]:
-        """The line on which each record ends, and the record."""
+    def _records(self) -> Iterable[tuple[int | None, Any]]:
+        """The line of each record, or None where its file has no lines, and the record."""
 
     def rows(self, _name: str) -> None:
         """Only reading tells."""
@@ -81,7 +81,7 @@ class TextTable(ABC):
         rows = max(1, BLOCK_CELLS // max(len(pick), self._cells))
         records, first_row = self._picked(pick), 0
         while batch := list(islice(records, rows)):
-            lines = [line for line, _ in batch]
+            lines = [line for line, _ in batch if line is not None] or None
             picked = zip(*(cells for _, cells in batch), strict=True)
             columns = tuple(
                 self._column(name, list(islice(picked, len(members))), Place(self.path, name, first_row, lines))
@@ -93,9 +93,9 @@ class TextTable(ABC):
     def _members(self, name: str) -> list[Any]:
         return [self._keys[member] for member in self._families.get(name, [name])]
 
-    def _picked(self, keys: list[Any]) -> Iterator[tuple[int, list[Any]]]:
+    def _picked(self, keys: list[Any]) -> Iterator[tuple[int | None, list[Any]]]:
         # The rest of a record, perhaps long texts, is let go at once.
-        line = 0
+        line: int | None = 0
         try:
             for line, record in self._records():
                 yield line, [record[key] for key in keys]
