@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from calibfast.errors import InputError
+from calibfast.metrics.arrow import from_arrow, is_arrow
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -59,22 +60,35 @@ def joined(parts: Sequence[Predictions]) -> Predictions:
     )
 
 
-def to_numpy(data: ArrayLike, name: str) -> NDArray[Any]:
-    """An array of numbers in native byte order; bfloat16, which NumPy lacks, as its bits in uint16.
-
-    Raises:
-        InputError: The data is ragged, masked, or not numeric.
-    """
+def _to_array(data: Any, name: str) -> NDArray[Any]:
     if isinstance(data, np.ma.MaskedArray):
         raise InputError(f"{name} is a masked array; select the valid rows first, or pass ignore_index")
     torch = sys.modules.get("torch")
     if torch is not None and isinstance(data, torch.Tensor):
         tensor = data.detach().cpu()
         data = (tensor.view(torch.uint16) if tensor.dtype == torch.bfloat16 else tensor).numpy()
+    if is_arrow(data):
+        return from_arrow(data, name)
     try:
-        array = np.asarray(data)
+        if hasattr(data, "__dlpack__") and not hasattr(data, "__array__"):
+            return np.from_dlpack(data)
+        return np.asarray(data)
     except ValueError as error:
         raise InputError(f"{name} is ragged ({error}); pad absent options with -inf logits") from error
+    except (TypeError, RuntimeError, BufferError) as error:  # memory of a GPU, a type that NumPy lacks
+        raise InputError(f"{name} cannot be read in place ({error}); hand over a NumPy array") from error
+
+
+def to_numpy(data: ArrayLike, name: str) -> NDArray[Any]:
+    """An array of numbers in native byte order; bfloat16, which NumPy lacks, as its bits in uint16.
+
+    Whatever NumPy reads, torch tensors, Arrow columns, and arrays of other libraries by DLPack.
+
+    Raises:
+        InputError: The data is ragged, masked, not numeric, has nulls, or lies on a GPU of a library other than torch.
+        MissingExtraError: Arrow data needs pyarrow, which is not installed.
+    """
+    array = _to_array(data, name)
     if array.dtype.name == "bfloat16":
         return array.view(np.uint16)
     if array.dtype.kind not in "biuf" or array.dtype.itemsize > 8:
@@ -116,12 +130,17 @@ def to_options(
     Raises:
         InputError: The matrix is none, or the mask is not of its shape.
     """
-    values = to_floats(p, "predictions")
+    return _with_mask(to_floats(p, "predictions"), logits, mask)
+
+
+def _with_mask(
+    values: NDArray[Any], logits: bool, mask: ArrayLike | None
+) -> tuple[NDArray[Any], Form, NDArray[np.bool_] | None]:
     if values.ndim != 2:
         raise InputError(f"predictions have shape {values.shape}, expected (N, K) for N rows of K options")
     if mask is None:
         return values, "logits" if logits else "probabilities", None
-    present = np.asarray(mask)
+    present = _to_array(mask, "mask")
     if present.shape != values.shape or present.dtype != np.bool_:
         raise InputError(
             f"mask is {present.dtype} of shape {present.shape}, expected bool of the predictions' shape {values.shape}"
@@ -157,7 +176,7 @@ def to_predictions(
         form, present = "confidence", None
         values = values[:, np.newaxis]
     elif values.ndim == 2:
-        values, form, present = to_options(p, logits=logits, mask=mask)
+        values, form, present = _with_mask(values, logits, mask)
         if labels.dtype.kind == "f":
             given = getattr(y, "dtype", labels.dtype)
             raise InputError(f"labels have type {given}, expected integers in [0, {values.shape[1]})")

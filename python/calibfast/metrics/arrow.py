@@ -1,0 +1,69 @@
+"""Columns of any library that speaks Arrow's C data interface, as NumPy arrays: copied only where needed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from calibfast.errors import InputError, MissingExtraError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def is_arrow(data: object) -> bool:
+    """Whether the data is an Arrow column or table; those of pandas are NumPy arrays, and come with their index."""
+    speaks = hasattr(data, "__arrow_c_array__") or hasattr(data, "__arrow_c_stream__")
+    return speaks and type(data).__module__.partition(".")[0] != "pandas"
+
+
+def from_arrow(data: Any, name: str) -> NDArray[Any]:
+    """(N,) numbers of a column; (N, K) of a column of lists, or of a table's columns.
+
+    Raises:
+        InputError: A row is null, or lists differ in length.
+        MissingExtraError: pyarrow is not installed, and the library itself cannot hand over NumPy arrays.
+    """
+    try:
+        import pyarrow as pa
+    except ImportError:
+        if hasattr(data, "__array__"):
+            return np.asarray(data)
+        raise MissingExtraError("Arrow data", "io") from None
+    if not hasattr(data, "__arrow_c_stream__"):
+        return _numbers(pa.array(data), name)
+    chunks = pa.chunked_array(data)
+    return _numbers(chunks.chunk(0) if chunks.num_chunks == 1 else chunks.combine_chunks(), name)
+
+
+def _numbers(column: Any, name: str) -> NDArray[Any]:
+    import pyarrow as pa
+
+    if column.null_count:
+        raise _null(column, name, 1)
+    if pa.types.is_struct(column.type):
+        parts = zip(column.type, column.flatten(), strict=True)
+        return np.stack([_numbers(part, f"{name}, column {field.name!r},") for field, part in parts], axis=1)
+    if pa.types.is_fixed_size_list(column.type):
+        width = column.type.list_size
+    elif pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        lengths = column.value_lengths().to_numpy(zero_copy_only=False)
+        width = int(lengths[0]) if len(lengths) else 0
+        for row in np.flatnonzero(lengths != width)[:1].tolist():
+            raise InputError(
+                f"{name} at row {row} is {lengths[row]} values, at row 0 {width}; pad absent options with -inf logits",
+                row,
+            )
+    else:
+        return np.asarray(column.to_numpy(zero_copy_only=False))
+    values = column.flatten()
+    if values.null_count:
+        raise _null(values, name, width)
+    return np.asarray(values.to_numpy(zero_copy_only=False)).reshape(len(column), width)
+
+
+def _null(values: Any, name: str, width: int) -> InputError:
+    row, option = divmod(int(np.argmax(values.is_null().to_numpy(zero_copy_only=False))), width)
+    at = f"row {row}" if width == 1 else f"row {row}, column {option}"
+    return InputError(f"{name} at {at} is null; drop the row, or fill it", row, None if width == 1 else option)
