@@ -31,7 +31,7 @@ class _Frame:
     high: float = 1.0
     width: float = 440.0
     height: float = 360.0
-    left: float = 50.0
+    left: float = 56.0
     right: float = 12.0
     top: float = 46.0
     bottom: float = 46.0
@@ -61,8 +61,8 @@ class _Frame:
         parts += [_text(f"{value:.0%}", self.x(value), foot, anchor="middle") for value in _FIFTHS]
         parts.append(_text(x_label, self.x(0.5), self.height - 6, anchor="middle", class_="axis"))
         middle = (self.top + self.height - self.bottom) / 2
-        turned = f"rotate(-90 12 {_short(middle)})"
-        parts.append(_text(y_label, 12, middle, anchor="middle", class_="axis", transform=turned))
+        turned = f"rotate(-90 10 {_short(middle)})"
+        parts.append(_text(y_label, 10, middle, anchor="middle", class_="axis", transform=turned))
         return f'<g aria-hidden="true">{"".join(parts)}</g>'
 
     def spot(self, x: tuple[float, float], says: tuple[str, str], marks: str) -> str:
@@ -73,9 +73,12 @@ class _Frame:
             f'{self.box("hit", x, (self.low, self.high))}<g class="tip" aria-hidden="true">{tip}</g></g>'
         )
 
-    def svg(self, label: str, rest: tuple[str, str], body: str) -> str:
-        """The picture; `rest` stands where bars speak, as long as none does."""
-        lines = "".join(_text(line, self.left, 13 + _LINE * place) for place, line in enumerate(rest))
+    def svg(self, label: str, rest: tuple[str, str], body: str, keys: tuple[str, str] = ("", "")) -> str:
+        """The picture; `rest` stands where bars speak, as long as none does, in the colours of `keys`."""
+        lines = "".join(
+            _text(line, self.left, 13 + _LINE * place, class_=key)
+            for place, (line, key) in enumerate(zip(rest, keys, strict=True))
+        )
         return (
             f'<svg class="chart" viewBox="0 0 {_short(self.width)} {_short(self.height)}" role="group" '
             f'aria-label="{escape(label)}"><g class="rest">{lines}</g>{body}</svg>'
@@ -130,23 +133,26 @@ def histogram(bins: Sequence[Bin], *, accuracy: float, mean_confidence: float) -
     marks = frame.line("mark-right", (accuracy, accuracy), (0, ticks[-1]))
     marks += frame.line("mark-said", (mean_confidence, mean_confidence), (0, ticks[-1]))
     rest = (f"— accuracy {accuracy:.1%}", f"┄ mean confidence {mean_confidence:.1%}")
+    keys = ("key-right", "key-said")
     axes = frame.axes("confidence", "share of rows", ticks)
-    return frame.svg("Histogram of confidence", rest, axes + "".join(bars) + marks)
+    return frame.svg("Histogram of confidence", rest, axes + "".join(bars) + marks, keys)
 
 
 def signed_gap(bins: Sequence[Bin], *, rest: tuple[str, str], intervals: bool) -> str:
     """Mean confidence - accuracy of each bin: above 0 over-confident, below under-confident."""
+    whole = sum(part.count for part in bins)
     gaps = [0.0 if part.count == 0 else _known(part.confidence) - _known(part.accuracy) for part in bins]
-    ticks = _ticks(max(gaps), min(gaps))
+    ends = [_gap_interval(part) if part.count and intervals else (0.0, 0.0) for part in bins]
+    # A bin of a few rows has an interval that would leave the others no room: its bracket is cut.
+    shown = [*gaps, *(end for part, pair in zip(bins, ends, strict=True) for end in pair if part.count > whole / 100)]
+    ticks = _ticks(max(shown), min(shown))
     frame = _Frame(low=ticks[0], high=ticks[-1])
     bars = []
-    for part, gap, says in zip(bins, gaps, _said(bins, intervals), strict=True):
+    for part, gap, pair, says in zip(bins, gaps, ends, _said(bins, intervals), strict=True):
         name, edges, marks = "over" if gap > 0 else "under", (part.lower, part.upper), ""
         if part.count:
             marks = frame.box(f"gap {name}", edges, (0, gap), fill_opacity=_depth(part, bins))
-        if part.count and intervals:
-            low, high = (_known(part.confidence) - end for end in wilson(_known(part.accuracy), part.count, _LEVEL))
-            marks += _bracket(frame, part, min(low, ticks[-1]), max(high, ticks[0]))
+            marks += _bracket(frame, part, *pair) if intervals else ""
         bars.append(frame.spot(edges, says, marks))
     axes = frame.axes("confidence", f"confidence {_MINUS} accuracy", ticks)
     zero = frame.line("zero", (0, 1), (0, 0))
@@ -172,7 +178,7 @@ def risk_coverage(curve: Sequence[tuple[float, float]], *, error: float, rest: t
 def decomposition(*, mcb: float, dsc: float, unc: float) -> str:
     """Uncertainty less discrimination plus miscalibration is the score."""
     score = unc - dsc + mcb
-    frame = _Frame(left=4, right=4)
+    frame = _Frame(left=4, right=4, height=316)
     scale = max(unc, score)
     steps = (
         ("mean", "Uncertainty: always saying the base rate", (0.0, unc), unc, ""),
@@ -220,8 +226,14 @@ def _whisker(frame: _Frame, part: Bin, intervals: bool) -> str:
 
 def _bracket(frame: _Frame, part: Bin, low: float, high: float) -> str:
     middle, half = (part.lower + part.upper) / 2, (part.upper - part.lower) / 10
-    caps = "".join(frame.line("whisker", (middle - half, middle + half), (end, end)) for end in (low, high))
-    return frame.line("whisker", (middle, middle), (low, high)) + caps
+    inside = [end for end in (low, high) if frame.low <= end <= frame.high]
+    caps = "".join(frame.line("whisker", (middle - half, middle + half), (end, end)) for end in inside)
+    return frame.line("whisker", (middle, middle), (max(low, frame.low), min(high, frame.high))) + caps
+
+
+def _gap_interval(part: Bin) -> tuple[float, float]:
+    low, high = wilson(_known(part.accuracy), part.count, _LEVEL)
+    return _known(part.confidence) - high, _known(part.confidence) - low
 
 
 def _said(bins: Sequence[Bin], intervals: bool) -> list[tuple[str, str]]:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from markupsafe import Markup
 
-    from calibfast.metrics import Comparison, Difference, Report
+    from calibfast.metrics import Comparison, Report
     from calibfast.report.study import Studies, Study
 
 HERE = Path(__file__).parent
@@ -178,35 +178,40 @@ def _dumbbell(part: Report) -> str:
 
 
 def _comparison(studies: Studies) -> dict[str, Any]:
-    first = studies.models[0].name
+    first, *others = studies.models
     found = studies.comparisons
-    rows = []
-    for metric in METRICS:
-        if all(metric not in comparison.metrics for comparison in found.values()):
-            continue
-        cells = [{"value": number(_value(studies.models[0].report, metric)), "lines": []}]
-        for study in studies.models[1:]:
-            part = found[study.name].metrics.get(metric)
-            cells.append({"value": number(_value(study.report, metric)), "lines": difference(metric, part)})
-        rows.append({"name": NAMES[metric], "cells": cells})
+    rows = [
+        {
+            "name": NAMES[metric],
+            "first": number(_value(first.report, metric)),
+            "others": [
+                {"value": number(_value(study.report, metric))} | _difference(metric, found[study.name])
+                for study in others
+            ],
+        }
+        for metric in METRICS
+        if _value(first.report, metric) is not None
+    ]
     return {
-        "first": first,
-        "readings": [compared(name, first, comparison) for name, comparison in found.items()],
+        "first": first.name,
+        "readings": [compared(name, first.name, comparison) for name, comparison in found.items()],
         "rows": rows,
-        "methods": _methods(next(iter(found.values()))),
+        "methods": _methods(found[others[0].name]),
     }
 
 
-def difference(metric: str, part: Difference | None) -> list[str]:
-    """A difference in words: by how much, between what, how sure, and for good or ill."""
+def _difference(metric: str, found: Comparison) -> dict[str, str]:
+    part = found.metrics.get(metric)
     if part is None or part.low is None or part.high is None or part.p_value is None:
-        return []
-    lines = [f"{part.difference:+.4f}", f"{part.low:+.4f} to {part.high:+.4f}"]
-    clear = not part.low <= 0 <= part.high
-    verdict = ""
-    if clear and metric in RISES | FALLS:
-        verdict = ", better" if (part.difference > 0) == (metric in RISES) else ", worse"
-    return [*lines, f"p {p_text(part.p_value)}{verdict}"]
+        return dict.fromkeys(("difference", "interval", "p", "verdict"), "")
+    clear = metric in RISES | FALLS and not part.low <= 0 <= part.high
+    better = (part.difference > 0) == (metric in RISES)
+    return {
+        "difference": f"{part.difference:+.4f}",
+        "interval": f"{part.low:+.4f} to {part.high:+.4f}",
+        "p": p_text(part.p_value),
+        "verdict": "" if not clear else "better" if better else "worse",
+    }
 
 
 def _methods(found: Comparison) -> str:
