@@ -69,7 +69,7 @@ class _Frame:
         """What answers to the pointer and the keyboard: marks in a column, with two lines that they say."""
         tip = "".join(_text(line, self.left, 13 + _LINE * place) for place, line in enumerate(says))
         return (
-            f'<g class="spot" tabindex="0" role="img" aria-label="{escape("; ".join(says))}">{marks}'
+            f'<g class="spot" tabindex="0" role="img" aria-label="{escape("; ".join(filter(None, says)))}">{marks}'
             f'{self.box("hit", x, (self.low, self.high))}<g class="tip" aria-hidden="true">{tip}</g></g>'
         )
 

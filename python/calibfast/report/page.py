@@ -44,7 +44,12 @@ def page(studies: Studies) -> str:
         raise MissingExtraError("a report page", "report") from None
 
     environment = Environment(
-        loader=FileSystemLoader(HERE), autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FileSystemLoader(HERE),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
     )
     environment.filters["figure"] = number
     script = (HERE / "page.js").read_text(encoding="utf-8")
