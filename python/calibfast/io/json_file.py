@@ -8,6 +8,7 @@ from calibfast.errors import InputError
 from calibfast.io.completions import CompletionsFile, is_completion
 from calibfast.io.harness import HarnessFile
 from calibfast.io.harness_row import is_harness
+from calibfast.io.helm import helm_method, open_helm
 from calibfast.io.inspect_log import InspectFile, is_inspect
 from calibfast.io.json_records import head, json_records
 from calibfast.io.jsonl import JsonlFile
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 
 
 def open_json(path: Path, options: int | None) -> Source:
-    """A log of lm-evaluation-harness or Inspect, completions, or a table.
+    """A log of lm-evaluation-harness, Inspect or HELM, completions, or a table.
 
     Args:
         path: The file.
@@ -28,8 +29,11 @@ def open_json(path: Path, options: int | None) -> Source:
     Raises:
         InputError: The file is empty, damaged or foreign.
     """
-    if is_inspect(head(path)):
+    beginning = head(path)
+    if is_inspect(beginning):
         return InspectFile(path, options)
+    if method := helm_method(beginning):
+        return open_helm(path, method)
     _, first = next(json_records(path), (0, None))
     if first is None:
         raise InputError(f"{path}: the file is empty; expected one JSON object a line")

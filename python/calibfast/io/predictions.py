@@ -13,6 +13,7 @@ from calibfast.io import columns
 from calibfast.io.columns import Place
 from calibfast.io.csvfile import CsvFile
 from calibfast.io.fields import EXTERNAL, Fields, Kind, choose
+from calibfast.io.folder import of_run
 from calibfast.io.harness import HarnessFile, Normalize
 from calibfast.io.inspect_log import InspectFile
 from calibfast.io.json_file import open_json
@@ -225,7 +226,7 @@ def read_predictions(
             column of lists or the columns `p0 .. pK-1`. Rows of lists may have different lengths.
             A sample log of lm-evaluation-harness is known by its content: its `logits` are log-likelihoods.
             So are completions with `top_logprobs` (OpenAI, vLLM) and logs of Inspect (`.eval`, `.json`): theirs are
-            log-probabilities of the letters.
+            log-probabilities of the letters. Of a HELM run give the folder, or its `scenario_state.json`.
         labels: A `.npy` file of (N,) labels; beside one confidence a row, of 0 and 1.
         key: Name of the predictions, where it is no usual one; also the prefix of columns `key0 .. keyK-1`.
         label_key: Name of the labels, or of right and wrong, where it is no usual one.
@@ -258,7 +259,7 @@ def read_predictions(
         >>> [chunk.y.tolist() for chunk in predictions]
         [[True, False]]
     """
-    path = Path(path)
+    path = of_run(Path(path))
     beside = None if labels is None else _labels(Path(labels))
     source = _open(path, pair=labels is None and not logits, options=options)
     if isinstance(source, HarnessFile):

@@ -51,7 +51,7 @@ def _table(rows: Sequence[Mapping[str, object]], width: int) -> str:
 
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     for name, value in rows[0].items():
-        table.add_column(name.replace("_", " "), justify="left" if isinstance(value, str) else "right")
+        table.add_column(name.replace("_", " "), justify="left" if isinstance(value, str) else "right", overflow="fold")
     for row in rows:
         table.add_row(*(_short(value) for value in row.values()))
     text = io.StringIO()
