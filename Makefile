@@ -31,6 +31,15 @@ $(VENV)/dev.stamp: $(VENV)/demo.stamp
 	$(BIN)/maturin develop --release --uv --extras all
 	@touch $@
 
+# A browser to open the report page in. Where there is none and it cannot be installed, its tests are skipped.
+$(VENV)/browser.stamp: $(BIN)/python
+	@command -v chromium >/dev/null || { \
+	  [ "$$(id -u)" = 0 ] && root=env || root='sudo -n env'; \
+	  $$root apt-get update -qq && \
+	  $$root DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium >/dev/null; \
+	} || echo 'note: chromium is not there and could not be installed: the browser tests will be skipped' >&2
+	@touch $@
+
 .PHONY: setup
 setup: $(VENV)/dev.stamp ## Set up .venv for development
 
@@ -51,7 +60,7 @@ endif
 	cargo test --workspace --doc
 
 .PHONY: test-python
-test-python: setup ## Python tests and doctests
+test-python: setup $(VENV)/browser.stamp ## Python tests and doctests
 	$(BIN)/python -m pytest
 
 .PHONY: lint

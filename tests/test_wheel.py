@@ -38,6 +38,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert "-cp310-abi3-" in wheel.name
     assert {"calibfast/cli/app.py", "calibfast/cli/ece.py", "calibfast/_core.pyi", "calibfast/py.typed"} <= set(names)
+    assert {f"calibfast/report/page.{suffix}" for suffix in ("html.jinja", "css", "js")} <= set(names)
     assert all(name.startswith(("calibfast/", "calibfast-")) for name in names)
 
 
