@@ -133,6 +133,11 @@ def test_plot(report, tmp_path, suffix):
             assert bar.get_height() + lack.get_height() == pytest.approx(part.accuracy)
 
 
+def test_the_fonts_of_a_picture_fit_for_print(report, tmp_path):
+    report.plot(tmp_path / "a.pdf")
+    assert b"/Type3" not in (tmp_path / "a.pdf").read_bytes()
+
+
 def test_plot_refuses_what_is_no_picture(report, tmp_path):
     with pytest.raises(InputError, match=r"a\.txt: no picture format; end the name in one of \."):
         report.plot(tmp_path / "a.txt")

@@ -39,6 +39,7 @@ def plot(report: Report, path: str | os.PathLike[str] | None = None) -> Figure:
         MissingExtraError: matplotlib is not installed.
     """
     try:
+        from matplotlib import rc_context
         from matplotlib.colors import to_rgba
         from matplotlib.figure import Figure
         from matplotlib.ticker import PercentFormatter
@@ -96,5 +97,6 @@ def plot(report: Report, path: str | os.PathLike[str] | None = None) -> Figure:
         axes.set_axisbelow(True)
 
     if path is not None:
-        figure.savefig(path, dpi=160)
+        with rc_context({"pdf.fonttype": 42, "ps.fonttype": 42}):  # many venues refuse Type 3 fonts
+            figure.savefig(path, dpi=160)
     return figure
