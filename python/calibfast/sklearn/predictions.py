@@ -31,7 +31,7 @@ def predictions(estimator: Any, X: Any, y: ArrayLike) -> tuple[NDArray[Any], NDA
     labels = np.minimum(np.searchsorted(classes, given), len(classes) - 1)
     for row in np.flatnonzero(classes[labels] != given)[:1].tolist():
         raise InputError(
-            f"y at row {row} is {given[row]!r}, a class that {type(estimator).__name__} was not fitted to; "
+            f"y at row {row} is {given[row]}, a class that {type(estimator).__name__} was not fitted to; "
             "stratify the split, or leave such rows out",
             row,
         )
