@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import os
 import sys
 from dataclasses import replace
 from enum import Enum
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from calibfast.metrics import Report
     from calibfast.metrics.compat import Compat
+    from calibfast.report.checks import Check
 
 
 _OF_A_TASK = ("accuracy", "mean_confidence", "conf_ece", "cw_ece", "brier", "nll", "auroc")
@@ -55,8 +58,8 @@ def ece(
         Path,
         typer.Argument(
             help="Predictions: .npy ((N,2): confidence, correct; (N,K) or (N,) with --labels), .npz, .csv, .jsonl or "
-            ".parquet with confidence (conf), probs or logits beside correct, labels, or pred and labels; or a sample "
-            "log of lm-evaluation-harness, or a folder of these: a row for each task."
+            ".parquet with confidence (conf), probs or logits beside correct, labels, or pred and labels; or a "
+            "log of lm-evaluation-harness, Inspect or HELM, or a folder of these: a row for each task."
         ),
     ],
     labels: Annotated[
@@ -116,8 +119,19 @@ def ece(
         int | None, typer.Option(help="Number of threads, by default all; changes no digit.", metavar="N", min=1)
     ] = None,
     fail_above: Annotated[
-        float | None, typer.Option(help="Exit with 1 if conf-ECE is above this.", metavar="X", min=0, max=1)
+        list[str] | None,
+        typer.Option(
+            help="Exit with 1 if conf-ECE, or the metric of that name, is above this; with --ci, if its whole interval "
+            "is. Also for each task or group. May be given several times.",
+            metavar="[METRIC=]X",
+        ),
     ] = None,
+    junit: Annotated[
+        Path | None, typer.Option(help="Write the checks of --fail-above as JUnit XML.", metavar="FILE")
+    ] = None,
+    github_summary: Annotated[
+        bool, typer.Option("--github-summary", help="Add a table and the checks to the step's $GITHUB_STEP_SUMMARY.")
+    ] = False,
     format: Annotated[Format, typer.Option(help="How to print the result.")] = Format.table,  # noqa: A002
     plot: Annotated[
         Path | None, typer.Option(help="Also draw the reliability diagram (.png, .pdf, .svg).", metavar="FILE")
@@ -133,12 +147,16 @@ def ece(
     from rich.console import Console
 
     from calibfast.io import read_predictions
+    from calibfast.io.folder import of_run
     from calibfast.io.gather import gather
     from calibfast.metrics.compat import reproduce_all
     from calibfast.report import render
+    from calibfast.report.checks import check
     from calibfast.report.rows import render_rows
 
-    edges, package = parse_bins(bins), _compat(compat)
+    edges, package, thresholds = parse_bins(bins), _compat(compat), _thresholds(fail_above or [])
+    if junit is not None and not thresholds:
+        raise typer.BadParameter("there is nothing to write without --fail-above", param_hint="'--junit'")
 
     def measure(path: Path) -> Report:
         predictions = with_notes(
@@ -183,25 +201,55 @@ def ece(
         )
         return replace(report, metrics={**report.metrics, **numbers})
 
-    if file.is_dir():
-        if labels or group_key or ci or plot:
-            raise typer.BadParameter("--labels, --group-key, --ci and --plot take one file, not a folder")
-        reports = _measure_folder(file, measure)
-        write(render_rows([_row(task, report) for task, report in reports.items()], format.value))
+    folder = file.is_dir() and of_run(file) == file
+    if folder and (labels or group_key or plot):
+        raise typer.BadParameter("--labels, --group-key and --plot take one file, not a folder")
+    reports = _measure_folder(file, measure) if folder else {"": measure(file)}
+    checks = check(reports, thresholds, ci=ci)
+    if folder:
+        write(render_rows([_row(task, report, ci=ci) for task, report in reports.items()], format.value))
     else:
-        reports = {"": measure(file)}
         if plot is not None:
             reports[""].plot(plot)
         console = Console()
         color = console.color_system is not None and not console.no_color
         write(render(reports[""], format.value, width=console.width, color=color))
-    above = {
-        task: report for task, report in reports.items() if fail_above is not None and report.conf_ece > fail_above
-    }
-    for task, report in above.items():
-        print(f"{task}: conf-ECE {report.conf_ece:.6g} is above {fail_above:g}".removeprefix(": "), file=sys.stderr)
-    if above:
+    if junit is not None:
+        from calibfast.report.junit import junit as as_junit
+
+        junit.write_text(as_junit(checks, str(file)), encoding="utf-8")
+    if github_summary:
+        _add_summary(reports, checks, str(file))
+    failed = [str(each) for each in checks if each.failed]
+    for message in failed:
+        print(message, file=sys.stderr)
+    if failed:
         raise typer.Exit(1)
+
+
+def _thresholds(given: list[str]) -> list[tuple[str, float]]:
+    found = []
+    for text in given:
+        metric, equals, number = text.rpartition("=")
+        try:
+            threshold = float(number)
+        except ValueError:
+            threshold = math.nan
+        if not math.isfinite(threshold) or bool(equals) != bool(metric):
+            problem = f"{text!r} is neither a number nor METRIC=NUMBER, such as conf_ece=0.05"
+            raise typer.BadParameter(problem, param_hint="'--fail-above'")
+        found.append((metric or "conf_ece", threshold))
+    return found
+
+
+def _add_summary(reports: dict[str, Report], checks: list[Check], name: str) -> None:
+    from calibfast.report.step_summary import step_summary
+
+    if not (path := os.environ.get("GITHUB_STEP_SUMMARY")):
+        print("note: GITHUB_STEP_SUMMARY is not set, so there is no summary to add to", file=sys.stderr)
+        return
+    with Path(path).open("a", encoding="utf-8") as file:
+        file.write(step_summary(reports, checks, name))
 
 
 def _measure_folder(folder: Path, measure: Callable[[Path], Report]) -> dict[str, Report]:
@@ -221,5 +269,8 @@ def _measure_folder(folder: Path, measure: Callable[[Path], Report]) -> dict[str
     return reports
 
 
-def _row(task: str, report: Report) -> dict[str, object]:
-    return {"task": task, "n": report.n, **{name: getattr(report, name) for name in _OF_A_TASK}, **report.metrics}
+def _row(task: str, report: Report, *, ci: bool) -> dict[str, object]:
+    row = {"task": task, "n": report.n, **{name: getattr(report, name) for name in _OF_A_TASK}, **report.metrics}
+    if ci:
+        row["conf_ece_low"], row["conf_ece_high"] = report.ci["conf_ece"]
+    return row

@@ -55,7 +55,7 @@ def test_checks_and_refusals(calibfast, tmp_path, logs):
     assert code == 1
     assert "arc_easy: conf-ECE 0.231059 is above 0.2" in err
     assert "piqa: conf-ECE" not in err
-    assert "--plot take one file" in calibfast("ece", tmp_path, "--ci")[2]
+    assert "--plot take one file" in calibfast("ece", tmp_path, "--plot", "a.png")[2]
     for name in (f"samples_arc_easy_{DATE}.jsonl", "pretrained__x_piqa.jsonl"):
         (tmp_path / "model" / name).unlink()
     code, out, err = calibfast("ece", tmp_path)
