@@ -74,5 +74,6 @@ class CalibrationModule:
         self._seen = Evaluation(self._bins)
         return numbers(report)
 
+    # What `evaluate.combine` asks a module for.
     def _feature_names(self) -> list[str]:
         return ["predictions", "references"]
