@@ -180,20 +180,29 @@ def test_mutual_information_takes_the_scores_with_the_context(tmp_path, form, st
 
 
 @pytest.mark.parametrize("logged", [True, False])
-def test_further_filters_repeat_the_questions(tmp_path, logged):
+@pytest.mark.parametrize("at_once", [True, False])
+@pytest.mark.parametrize("count", [1, len(GOLD)])
+def test_further_filters_repeat_the_questions(tmp_path, logged, at_once, count):
     found = [
-        record | ({"filter": name} if logged else {}) for name in ("first", "second", "third") for record in rows()
+        record | ({"filter": name} if logged else {})
+        for name in ("first", "second", "third")
+        for record in rows()[:count]
     ]
+    if at_once:
+        found.sort(key=lambda record: record["doc_id"])
     path = write(tmp_path / "a.jsonl", lines(found))
-    with pytest.warns(CalibfastWarning, match=f"{2 * len(GOLD)} rows repeat questions"):
+    with pytest.warns(CalibfastWarning, match=f"{2 * count} rows repeat questions"):
         predictions = read_predictions(path)
-    assert predictions.evaluate() == expected()
+    assert predictions.evaluate() == expected(SCORES[:count], GOLD[:count])
 
 
 def test_the_same_numbers_of_other_questions_are_no_repetition(tmp_path):
     other = rows(texts=[[text[::-1] for text in own] for own in TEXTS])
     path = write(tmp_path / "two_tasks.jsonl", lines(rows() + other))
     assert read_predictions(path).evaluate().n == 2 * len(GOLD)
+    path = write(tmp_path / "again_between.jsonl", lines(rows() + rows() + other))
+    with pytest.warns(CalibfastWarning, match=f"{len(GOLD)} rows repeat questions"):
+        assert read_predictions(path).evaluate().n == 2 * len(GOLD)
 
 
 @pytest.fixture(scope="module")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from array import array
 from operator import truediv
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -103,20 +104,26 @@ class HarnessFile(TextTable):
 
     def _rows(self) -> Iterator[tuple[int, HarnessRow]]:
         """The rows without those of further filters, which repeat the questions."""
-        self._left_out, seen, kept = 0, set(), None
+        self._left_out, kept, at = 0, None, 0
+        questions = array("q")  # in their order, hashed: eight bytes each
         for number, (line, record) in enumerate(json_records(self.path)):
             try:
                 row = read_row(record)
             except FieldError as error:
                 raise InputError(f"{self.path}: line {line}, {error}") from None
-            kept = row.filter if number == 0 else kept
-            # Without the filter's name only the question itself tells.
-            question = None if row.filter is not None else hash((row.name, *(row.contexts or ()), *row.options))
-            if row.filter != kept or question in seen:
+            if number == 0:
+                kept = row.filter
+            if row.filter != kept:
                 self._left_out += 1
                 continue
-            if question is not None:
-                seen.add(question)
+            if row.filter is None:  # then only the question tells: all come again in their order, or each at once
+                question = hash((row.name, *(row.contexts or ()), *row.options))
+                if questions and question in (questions[at], questions[-1]):
+                    at = (at + 1) % len(questions) if question == questions[at] else at
+                    self._left_out += 1
+                    continue
+                at = 0
+                questions.append(question)
             yield line, row
 
     def _records(self) -> Iterator[tuple[int, dict[str, Any]]]:
