@@ -47,6 +47,11 @@ class _Frame:
         (left, right), (low, high) = map(self.x, x), map(self.y, y)
         return _tag("rect", class_=name, x=left, y=min(low, high), width=right - left, height=abs(low - high), **more)
 
+    def bar(self, name: str, x: tuple[float, float], y: tuple[float, float], **more: str | float) -> str:
+        """A rectangle that keeps off its neighbours."""
+        apart = (x[1] - x[0]) / 50
+        return self.box(name, (x[0] + apart, x[1] - apart), y, **more)
+
     def line(self, name: str, x: tuple[float, float], y: tuple[float, float]) -> str:
         """A line between two points."""
         return _tag("line", class_=name, x1=self.x(x[0]), y1=self.y(y[0]), x2=self.x(x[1]), y2=self.y(y[1]))
@@ -127,7 +132,7 @@ def histogram(bins: Sequence[Bin], *, accuracy: float, mean_confidence: float) -
     ticks = _ticks(top)
     frame = _Frame(high=ticks[-1])
     bars = [
-        frame.spot((part.lower, part.upper), says, frame.box("rows", (part.lower, part.upper), (0, part.count / whole)))
+        frame.spot((part.lower, part.upper), says, frame.bar("rows", (part.lower, part.upper), (0, part.count / whole)))
         for part, says in zip(bins, _said(bins, intervals=False), strict=True)
     ]
     marks = frame.line("mark-right", (accuracy, accuracy), (0, ticks[-1]))
@@ -151,7 +156,7 @@ def signed_gap(bins: Sequence[Bin], *, rest: tuple[str, str], intervals: bool) -
     for part, gap, pair, says in zip(bins, gaps, ends, _said(bins, intervals), strict=True):
         name, edges, marks = "over" if gap > 0 else "under", (part.lower, part.upper), ""
         if part.count:
-            marks = frame.box(f"gap {name}", edges, (0, gap), fill_opacity=_depth(part, bins))
+            marks = frame.bar(f"gap {name}", edges, (0, gap), fill_opacity=_depth(part, bins))
             marks += _bracket(frame, part, *pair) if intervals else ""
         bars.append(frame.spot(edges, says, marks))
     axes = frame.axes("confidence", f"confidence {_MINUS} accuracy", ticks)
@@ -214,8 +219,8 @@ def _pair(frame: _Frame, part: Bin, bins: Sequence[Bin]) -> str:
         return ""
     accuracy, confidence, edges = _known(part.accuracy), _known(part.confidence), (part.lower, part.upper)
     common, name = min(accuracy, confidence), "over" if confidence > accuracy else "under"
-    marks = frame.box("right", edges, (0, common), fill_opacity=_depth(part, bins))
-    return marks + frame.box(f"beyond {name}", edges, (common, max(accuracy, confidence)))
+    marks = frame.bar("right", edges, (0, common), fill_opacity=_depth(part, bins))
+    return marks + frame.bar(f"beyond {name}", edges, (common, max(accuracy, confidence)))
 
 
 def _whisker(frame: _Frame, part: Bin, intervals: bool) -> str:
