@@ -150,6 +150,7 @@ class _Experiment:
         self._dtype, self._device, self._progress = dtype, device, progress
         config = cells[0].config
         self._scoring, self._normalize, self._bins = config.scoring, config.normalize, config.bins
+        self._scored: dict[str, dict[Domain, OptionScores]] = {}
         self._tests = {domain: _draw(path, limit_test) for domain, path in sources.tests.items()}
         _refuse_overlap(sources, self._tests)
         self._record = _Record(
@@ -200,10 +201,13 @@ class _Experiment:
             )
         if cell.config.training_method is None:
             scores = self._aligned
-        elif cell.config.weights == "full":
-            scores = self._score(str(run))
         else:
-            scores = self._score(self._sources.model, adapter=run)
+            if source.name not in self._scored:  # a method's answers are also those of its temperature
+                whole = cell.config.weights == "full"
+                self._scored[source.name] = (
+                    self._score(str(run)) if whole else self._score(self._sources.model, adapter=run)
+                )
+            scores = self._scored[source.name]
         finished = read_run(run)
         assert finished is not None  # it was just made, or in an earlier call
         if source is not cell or finished.temperature is None:
