@@ -25,7 +25,7 @@ recalibrate = typer.Typer(
     no_args_is_help=True,
 )
 
-File = Annotated[Path, typer.Argument(help="Predictions with labels, as calibfast ece reads them.")]
+File = Annotated[Path, typer.Argument(help="Predictions with labels (apply: or without), as calibfast ece reads them.")]
 Key = Annotated[str | None, typer.Option(help="Name of the predictions, where it is another.", metavar="NAME")]
 LabelKey = Annotated[
     str | None, typer.Option(help="Name of the labels (of right and wrong), where it is another.", metavar="NAME")
@@ -109,7 +109,7 @@ def apply(
     file: File,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", help="Save the recalibrated predictions with their labels.", metavar="NPZ"),
+        typer.Option("--output", "-o", help="Save the recalibrated predictions, with labels if any.", metavar="NPZ"),
     ] = None,
     key: Key = None,
     label_key: LabelKey = None,
@@ -119,6 +119,8 @@ def apply(
     format: Shown = Format.table,  # noqa: A002
 ) -> None:
     """Apply a map to rows that it was not fitted to, and show what it does.
+
+    Without labels there is nothing to show, and the probabilities are saved alone.
 
     calibfast recalibrate apply t.json other.npz -o better.npz
     """
@@ -130,21 +132,29 @@ def apply(
         fitted = from_json(map.read_text(encoding="utf-8", errors="replace"))
     except StateError as error:
         raise InputError(f"{map}: {error}") from None
-    rows = _read(file, where, key=key, label_key=label_key, logits=logits, options=options)
+    files: dict[str, Any] = {"key": key, "label_key": label_key, "logits": logits, "options": options}
+    rows = _read(file, where, labels_needed=False, **files)
+    labelled = len(rows.y) > 0
+    if not labelled and output is None:
+        raise InputError(
+            f"{file}: there are no labels, so there is nothing to measure; say where to save it (--output)"
+        )
     try:
-        results = [_row("none", _evaluate(rows)), _row(fitted.kind, _test(fitted, rows))]
+        results = [_row("none", _evaluate(rows)), _row(fitted.kind, _test(fitted, rows))] if labelled else []
+        found = fitted.predict_proba(rows.p, logits=rows.logits, mask=rows.mask)
     except InputError as error:
         raise InputError(f"{file}: {error}") from None
     if output is not None:
-        found = fitted.predict_proba(rows.p, logits=rows.logits, mask=rows.mask)
-        arrays: dict[str, Any] = (
-            {"confidence": found, "correct": rows.y} if found.ndim == 1 else {"probs": found, "labels": rows.y}
-        )
+        names = ("confidence", "correct") if found.ndim == 1 else ("probs", "labels")
+        arrays: dict[str, Any] = dict(zip(names, (found, rows.y) if labelled else (found,), strict=False))
         if rows.mask is not None:
             arrays["mask"] = rows.mask
         with output.open("wb") as stream:
             np.savez(stream, **arrays)
-    _print(results, format)
+    if labelled:
+        _print(results, format)
+    else:
+        print(f"note: {file}: there are no labels, so there is nothing to measure", file=sys.stderr)
 
 
 @recalibrate.command("auto")
@@ -185,7 +195,7 @@ def auto(
 def _read(file: Path, where: str | None, **files: Any) -> LabelledRows:
     from calibfast.io.labelled import read_labelled_rows
 
-    return read_labelled_rows(file, where=where, **files)
+    return with_notes(lambda: read_labelled_rows(file, where=where, **files))
 
 
 def _evaluate(rows: LabelledRows) -> Report:

@@ -81,6 +81,46 @@ def test_few_rows_are_cross_fitted(calibfast, small):
     assert float(found["platt"]["nll"]) < float(found["none"]["nll"])
 
 
+def test_rows_without_labels_are_mapped_alone(calibfast, tmp_path):
+    draw = np.random.default_rng(1)
+    logits = 3 * draw.normal(size=(200, 4))
+    np.savez(tmp_path / "a.npz", logits=logits, labels=draw.integers(4, size=200))
+    np.savez(tmp_path / "bare.npz", logits=logits[:50])
+    saved, mapped = tmp_path / "t.json", tmp_path / "mapped.npz"
+    assert calibfast("recalibrate", "fit", tmp_path / "a.npz", "-o", saved)[0] == 0
+    code, out, err = calibfast("recalibrate", "apply", saved, tmp_path / "bare.npz", "-o", mapped)
+    assert (code, out) == (0, "")
+    assert err == f"note: {tmp_path}/bare.npz: there are no labels, so there is nothing to measure\n"
+    found = np.load(mapped)
+    assert list(found) == ["probs"]
+    temperature = json.loads(saved.read_text())["learned"]["temperature"]
+    p = np.exp(logits[:50] / temperature)
+    np.testing.assert_allclose(found["probs"], p / p.sum(axis=1, keepdims=True))
+    code, out, err = calibfast("recalibrate", "apply", saved, tmp_path / "bare.npz")
+    assert (code, out) == (2, "")
+    assert "say where to save it (--output)" in err
+    (tmp_path / "bare.csv").write_text("p0,p1,p2,p3\n0.7,0.1,0.1,0.1\n0.7,0.1,0.1,0.5\n")
+    code, out, err = calibfast("recalibrate", "apply", saved, tmp_path / "bare.csv", "-o", mapped)
+    assert (code, out) == (2, "")
+    assert "bare.csv: probabilities at row 1 sum to 1.4" in err
+
+
+def test_notes_of_reading_are_on_stderr(calibfast, tmp_path):
+    rows = [
+        {"doc_id": n, "target": n % 2, "arguments": [["Q", " a"], ["Q", " b"]], "filter": name}
+        | {"filtered_resps": [[-1.0 - n % 3, False], [-2.0, False]]}
+        for name in ("x", "y")
+        for n in range(40)
+    ]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    code, _, err = calibfast("recalibrate", "fit", tmp_path / "a.jsonl")
+    assert code == 0
+    assert (
+        err
+        == f"note: {tmp_path}/a.jsonl: 40 rows repeat questions for another of the task's filters and are left out\n"
+    )
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

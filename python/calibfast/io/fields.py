@@ -55,8 +55,15 @@ class Fields:
     others: tuple[str, ...] = ()
 
     @property
+    def labelled(self) -> bool:
+        """Whether anything says what was right."""
+        return self.label is not None or self.correct is not None
+
+    @property
     def outcome(self) -> str:
         """What says whether a prediction is right, in words."""
+        if not self.labelled:
+            return "without labels"
         if self.pred is not None:
             return f"right where '{self.pred}' equals {_quoted(self.label)}"
         return f"with {_quoted(self.label or self.correct)}"
@@ -70,6 +77,7 @@ def choose(
     group_key: str | None = None,
     logits: bool,
     labels_beside: bool,
+    labels_needed: bool = True,
 ) -> Fields:
     """Find the predictions and their outcomes by name.
 
@@ -80,6 +88,7 @@ def choose(
         group_key: Name of the groups, where there are some.
         logits: The predictions are logits.
         labels_beside: The labels stand in a file of their own.
+        labels_needed: A file without labels is refused.
 
     Raises:
         InputError: What is needed is not there, or could mean two things.
@@ -97,9 +106,10 @@ def choose(
     usable = [
         (kind, p) for kind, p in found if (label if kind != "confidence" else correct or (label and pred) or told)
     ]
-    if not usable:
+    if not usable and (labels_needed or label):
         raise InputError(f"{source.path}: {_missing(names, *found[0], label)}")
-    (kind, p), others = usable[0], tuple(name for _, name in usable[1:])
+    (kind, p), *rest = usable or found
+    others = tuple(name for _, name in rest)
     if kind != "confidence":
         mask = MASK if names.get(MASK) == 2 else None
         return Fields(kind, p, label=label, mask=mask, group=group_key, others=others)

@@ -44,7 +44,8 @@ class Chunk(NamedTuple):
 
     Attributes:
         p: (N,) confidences, or (N, K) probabilities or logits; float16, float32 or float64.
-        y: (N,) right or wrong beside confidences, the index of the right option beside options.
+        y: (N,) right or wrong beside confidences, the index of the right option beside options; empty where the
+            file has no labels, and needs none.
         mask: (N, K) which options are present, or None where all are.
         lines: The line of each row in a text file, or None.
         groups: The group of each row, or None where none was asked for.
@@ -68,6 +69,7 @@ class PredictionFile:
         ignore_index: What `Evaluation.update` is to leave out in the `y` of the chunks, or None.
         used: In words, what was read.
         others: Names of further predictions in the file, which were not read.
+        labelled: Whether the file says what was right.
     """
 
     def __init__(
@@ -84,7 +86,7 @@ class PredictionFile:
         self.kind: Kind = fields.kind
         self.n = source.rows(fields.p)
         self.used = f"'{fields.p}' ({fields.kind}) {fields.outcome}"
-        self.others = fields.others
+        self.others, self.labelled = fields.others, fields.labelled
         self.ignore_index = ignore_index if ignore_index is None or fields.pred is None else _LEFT_OUT
         self._source, self._fields, self._labels = source, fields, labels
         self._options, self._ignore = options, ignore_index
@@ -145,6 +147,8 @@ class PredictionFile:
         """
         from calibfast.metrics import Evaluation
 
+        if not self.labelled:
+            raise InputError(f"{self.path}: there are no labels, so there is nothing to measure")
         evaluation, done = Evaluation(bins, metrics=metrics, ci=ci), 0
         for p, y, mask, lines, groups in self:
             try:
@@ -187,6 +191,8 @@ class PredictionFile:
 
     def _outcomes(self, found: dict[str | None, Column], places: dict[str | None, Place]) -> NDArray[Any]:
         fields, ignore = self._fields, self._ignore
+        if not fields.labelled:
+            return np.empty(0, np.int64)
         if fields.pred is not None:
             label, place = found[fields.label], places[fields.label]
             right = columns.agree(found[fields.pred], label, places[fields.pred], place)
@@ -215,6 +221,7 @@ def read_predictions(
     ignore_index: int | None = None,
     normalize: Normalize = "sum",
     tokenizer: str | Path | None = None,
+    labels_needed: bool = True,
 ) -> PredictionFile:
     r"""Open a prediction file; its rows are read when one iterates over the result or calls its `evaluate`.
 
@@ -240,6 +247,7 @@ def read_predictions(
         normalize: The log-likelihoods of a sample log as the `sum` over an option's tokens, or divided by their number
             (`token`) or by the bytes of its text (`byte`).
         tokenizer: The model's folder or its `tokenizer.json`, for `normalize="token"`.
+        labels_needed: Whether a file without labels is refused.
 
     Returns:
         The open file.
@@ -273,7 +281,13 @@ def read_predictions(
             )
         key = UNNAMED
     fields = choose(
-        source, key=key, label_key=label_key, group_key=group_key, logits=logits, labels_beside=beside is not None
+        source,
+        key=key,
+        label_key=label_key,
+        group_key=group_key,
+        logits=logits,
+        labels_beside=beside is not None,
+        labels_needed=labels_needed,
     )
     return PredictionFile(source, fields, beside, options=options, dtype=dtype, ignore_index=ignore_index)
 
