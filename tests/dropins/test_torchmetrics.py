@@ -8,6 +8,8 @@ import pickle
 import subprocess
 import sys
 
+import matplotlib as mpl
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 import torch
@@ -20,6 +22,7 @@ import calibfast
 from calibfast import InputError, MissingExtraError
 from calibfast.torch import CalibrationError
 
+mpl.use("agg")
 DRAW = torch.Generator().manual_seed(0)
 LOGITS = torch.randn(600, 4, generator=DRAW)
 PROBS, TARGET = LOGITS.double().softmax(1), torch.randint(4, (600,), generator=DRAW)
@@ -103,6 +106,14 @@ def test_a_collection_shares_states_that_are_the_same():
         ["ece", "mce"],
         ["ten"],
     ]
+
+
+def test_values_are_drawn():
+    metric = made()
+    values = [metric(PROBS[:100], TARGET[:100]), metric(PROBS[100:], TARGET[100:])]
+    figure, axes = metric.plot(values)
+    assert axes.lines[0].get_ydata().tolist() == [value.item() for value in values]
+    plt.close(figure)
 
 
 def test_logits_pixels_and_ignored_rows():

@@ -15,6 +15,9 @@ except ImportError:
     raise MissingExtraError("calibfast.torch", "torch") from None
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from matplotlib.axes import Axes
     from torch import Tensor
     from typing_extensions import Self
 
@@ -131,6 +134,18 @@ class CalibrationError(Metric):
             words.cpu().numpy(), self.n_bins, classes=self._classes, classwise=classwise, norm=self.norm
         )
         return calibfast.CalibrationError._of(state)
+
+    def plot(self, val: Tensor | Sequence[Tensor] | None = None, ax: Axes | None = None) -> Any:
+        """Draw values of `compute` or `forward`, or the one that `compute` gives now.
+
+        Args:
+            val: A value, or several in order of time. Default: that of `compute`.
+            ax: Axes to draw on. Default: new ones.
+
+        Returns:
+            Figure and axes.
+        """
+        return self._plot(val, ax)
 
     def set_dtype(self, dst_type: str | torch.dtype) -> Self:  # noqa: ARG002
         """This metric as it is: other types than 64-bit integers would round its state."""
