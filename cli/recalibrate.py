@@ -143,7 +143,8 @@ def apply(
         results = [_row("none", _evaluate(rows)), _row(fitted.kind, _test(fitted, rows))] if labelled else []
         found = fitted.predict_proba(rows.p, logits=rows.logits, mask=rows.mask)
     except InputError as error:
-        raise InputError(f"{file}: {error}") from None
+        among = f" among those of {where}" if where and error.row is not None else ""
+        raise InputError(f"{file}: {error}{among}") from None
     if output is not None:
         names = ("confidence", "correct") if found.ndim == 1 else ("probs", "labels")
         arrays: dict[str, Any] = dict(zip(names, (found, rows.y) if labelled else (found,), strict=False))

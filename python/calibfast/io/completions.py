@@ -81,4 +81,6 @@ def _listed(response: Any) -> list[tuple[str, float]]:
             listed = list(logprobs["top_logprobs"][0].items())
         return [(str(token), float(logprob)) for token, logprob in listed]
     except (KeyError, IndexError, TypeError, ValueError, AttributeError):
-        raise FieldError("logprobs", "there are no top_logprobs of the answer; ask for logprobs") from None
+        raise FieldError(
+            "logprobs", "there are no top_logprobs of the answer; ask with logprobs=True, top_logprobs=20"
+        ) from None

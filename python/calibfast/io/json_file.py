@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 from calibfast.errors import InputError
@@ -17,6 +18,14 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from calibfast.io.source import Source
+
+_BESIDE = {
+    r'\s*\{\s*"results"\s*:\s*\{': "the results of lm-evaluation-harness without the answers; run it with --log_samples "
+    "and give samples_TASK.jsonl",
+    r'\s*\[\s*\{\s*"instance_id"\s*:': "a part of a HELM run without the requests; give the run's folder, or its "
+    "scenario_state.json",
+}
+"""Files that stand beside logs, by how they begin."""
 
 
 def open_json(path: Path, options: int | None) -> Source:
@@ -34,6 +43,9 @@ def open_json(path: Path, options: int | None) -> Source:
         return InspectFile(path, options)
     if method := helm_method(beginning):
         return open_helm(path, method)
+    for begins, what in _BESIDE.items():
+        if re.match(begins, beginning):
+            raise InputError(f"{path}: {what}")
     _, first = next(json_records(path), (0, None))
     if first is None:
         raise InputError(f"{path}: the file is empty; expected one JSON object a line")

@@ -75,8 +75,13 @@ def _lines(path: Path, file: TextIO) -> Iterator[tuple[int, Any]]:
         except (ValueError, RecursionError) as error:
             long = "a JSON object over several lines; expected one a line, or an array of them"
             raise InputError(
-                f"{path}: line {number}: {long if line.strip() == '{' else f'no JSON ({error})'}"
+                f"{path}: line {number}: {long if line.strip() == '{' else _no_json(error, 'line')}"
             ) from None
+
+
+def _no_json(error: Exception, what: str) -> str:
+    found = error.msg if isinstance(error, json.JSONDecodeError) else str(error)  # its place is that in a block
+    return f"no JSON, or the {what} is cut off ({found}); copy the file again, or delete what is torn"
 
 
 def _array(path: Path, file: TextIO) -> Iterator[tuple[int, Any]]:
@@ -121,8 +126,7 @@ class _Text:
             except (ValueError, RecursionError) as error:
                 if self._more():  # perhaps it goes on
                     continue
-                problem = f"no JSON, or the file is cut off ({error})"
-                raise InputError(f"{self._path}: line {self.line}: {problem}") from None
+                raise InputError(f"{self._path}: line {self.line}: {_no_json(error, 'file')}") from None
             if end == len(self._buffer) and self._more():  # perhaps a number goes on
                 continue
             self.line += self._buffer.count("\n", self._at, end)
