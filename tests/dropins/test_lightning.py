@@ -14,7 +14,6 @@ from calibfast.torch import CalibrationError
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # of what Lightning itself imports
-    import lightning_fabric  # noqa: F401
     import pytorch_lightning as lightning
 
 DRAW = torch.Generator().manual_seed(0)
