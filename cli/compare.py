@@ -38,7 +38,7 @@ def compare(
     """Compare two models on the same questions, metric by metric.
 
     Prints each metric of both, the difference b - a with its 95% interval, and the p-value of a paired test. Files
-    whose labels or ids (id, ids, question_id) differ are refused.
+    whose labels, ids (id, ids, question_id) or questions (question) differ are refused.
 
     calibfast compare before.npz after.npz --bins 15
     """

@@ -325,8 +325,30 @@ def test_two_logs_are_compared_question_by_question(tmp_path):
     b = read_predictions(write(tmp_path / "b.jsonl", lines(rows(scores=better))))
     assert compare_files(a, b, replicates=100).metrics["accuracy"].difference > 0
     other = read_predictions(write(tmp_path / "c.jsonl", lines(rows()[1:])))
-    with pytest.raises(InputError, match=r"the ids of .* differ first at row 0: '0' and '1'"):
+    with pytest.raises(InputError, match=r"the ids of .* differ first at row 0: '0' \(line 1\) and '1' \(line 1\)"):
         compare_files(a, other)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            lambda row: row["doc"].update(question="Another one?"),
+            r"questions .* row 4: '\w{8} .*question 4.*\(line 5\)",
+        ),
+        (lambda row: row.update(target=0, acc=1.0), r"labels .* row 4: \d \(line 5\) and 0 \(line 5\)"),
+        (lambda row: row["filtered_resps"].pop(), r"numbers of options .* row 4: 4 \(line 5\) and 3 \(line 5\)"),
+    ],
+)
+def test_logs_of_other_questions_are_refused_with_the_line(tmp_path, change, message):
+    scores = [[-1.0, -2.0, -3.0, -4.0]] * len(GOLD)
+    found = [rows(targets=["1"] * len(GOLD), texts=[["a", "b", "c", "d"]] * len(GOLD), scores=scores) for _ in "ab"]
+    for record in found[0] + found[1]:
+        record["acc"] = 0.0
+    change(found[1][4])
+    a, b = (read_predictions(write(tmp_path / f"{name}.jsonl", lines(f))) for name, f in zip("ab", found, strict=True))
+    with pytest.raises(InputError, match=rf"the {message}"):
+        compare_files(a, b)
 
 
 LOGS = sorted((Path(__file__).parents[1] / "data_logs").glob("lm_eval_*"))

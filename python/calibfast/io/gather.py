@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from calibfast.io.predictions import PredictionFile
 
 IDS = ("id", "ids", "question_id")
+QUESTION = "question"
+"""Its text, or what stands for it."""
 
 
 def gather(file: PredictionFile) -> Chunk:
@@ -27,25 +29,30 @@ def gather(file: PredictionFile) -> Chunk:
     chunks = list(file)
     if not chunks:
         raise InputError(f"{file.path}: no rows")
+    lines = [line for chunk in chunks for line in chunk.lines or ()]
     masks: list[NDArray[Any]] = [np.ones(c.p.shape, np.bool_) if c.mask is None else c.mask for c in chunks]
     return Chunk(
         np.concatenate([chunk.p for chunk in chunks]),
         np.concatenate([chunk.y for chunk in chunks]),
         None if all(chunk.mask is None for chunk in chunks) else np.concatenate(masks),
+        lines or None,
     )
 
 
-def ids(file: PredictionFile) -> list[str] | None:
-    """What names each row (`id`, `ids` or `question_id`), or None where a file has none of them.
+def names_of_rows(file: PredictionFile) -> dict[str, list[str]]:
+    """What names each row (`id`, `ids` or `question_id`) and what it asks (`question`), as far as the file has them.
 
     Raises:
-        InputError: There is more than one value a row.
+        InputError: A row lacks them.
     """
-    source = file._source
-    name = next((name for name in IDS if source.dims.get(name) == 1), None)
-    if name is None:
-        return None
+    dims = file._source.dims
+    found = {"ids": next((name for name in IDS if dims.get(name) == 1), None)}
+    found["questions"] = QUESTION if dims.get(QUESTION) == 1 else None
+    return {kind: _column(file, name) for kind, name in found.items() if name is not None}
+
+
+def _column(file: PredictionFile, name: str) -> list[str]:
     found: list[str] = []
-    for block in source.blocks([name]):
+    for block in file._source.blocks([name]):
         found += canonical(block.columns[0], Place(file.path, name, len(found), block.lines))
     return found

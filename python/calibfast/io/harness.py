@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from calibfast.errors import CalibfastWarning, InputError
 from calibfast.io.harness_row import HarnessRow, read_row
 from calibfast.io.json_records import FieldError, json_records
+from calibfast.io.question import fingerprint
 from calibfast.io.text import TextTable
 from calibfast.io.token_count import TokenCount
 
@@ -46,7 +47,7 @@ _READINGS = (_by_index, _by_text, _by_outcome)
 
 
 class HarnessFile(TextTable):
-    """A sample log: columns `logits` (the options' log-likelihoods), `labels` and `id`.
+    """A sample log: columns `logits` (the options' log-likelihoods), `labels`, `id` and, since 0.4, `question`.
 
     A target such as "1" may be an index or an option's text; a whole log is read in the one way that agrees with the
     accuracy that is logged on every row. It is read through for that when it is opened.
@@ -132,7 +133,8 @@ class HarnessFile(TextTable):
                 scores = row.scores if self._size is None else _normalized(row, self._size)
             except FieldError as error:
                 raise InputError(f"{self.path}: line {line}, {error}") from None
-            yield line, {"logits": scores, "labels": self._reading(row), "id": row.name}
+            asked = {} if row.doc is None else {"question": fingerprint(row.doc)}
+            yield line, {"logits": scores, "labels": self._reading(row), "id": row.name, **asked}
 
 
 def _bytes(_context: str, option: str) -> int:

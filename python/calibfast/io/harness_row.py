@@ -24,6 +24,7 @@ class HarnessRow(NamedTuple):
 
     Attributes:
         name: The question's number in its task.
+        doc: The question as the task's data have it, or None.
         scores: The log-likelihood of each of K options, at least two.
         contexts: What stood before each option; None in early logs, where it is part of the option.
         options: What the model was asked to say.
@@ -33,6 +34,7 @@ class HarnessRow(NamedTuple):
     """
 
     name: Any
+    doc: Any
     scores: list[float]
     contexts: list[str] | None
     options: list[str]
@@ -77,7 +79,8 @@ def read_row(record: dict[str, Any]) -> HarnessRow:
             f"one answer, so there are no options and no confidence; {_EXPECTED}",
         )
     target = _target(record)
-    return HarnessRow(record.get("doc_id"), scores, contexts, options, target, _acc(record), record.get("filter"))
+    name, doc, acc = record.get("doc_id"), record.get("doc"), _acc(record)
+    return HarnessRow(name, doc, scores, contexts, options, target, acc, record.get("filter"))
 
 
 def _items(record: dict[str, Any], field: str) -> list[Any]:

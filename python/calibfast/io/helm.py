@@ -18,6 +18,7 @@ from urllib.parse import unquote_to_bytes
 from calibfast.errors import CalibfastWarning, InputError
 from calibfast.io.json_records import FieldError, json_array
 from calibfast.io.letters import Answer, LettersFile, read_letters
+from calibfast.io.question import fingerprint
 from calibfast.io.text import TextTable
 
 if TYPE_CHECKING:
@@ -74,7 +75,7 @@ class HelmLettersFile(LettersFile):
             try:
                 references = states[0]["instance"]["references"]
                 label = _label(references)
-                fields = {"labels": label, "id": states[0]["instance"].get("id")}
+                fields = {"labels": label, **_names(states[0])}
                 right = _is_right(states[0], _completion(states[0]))
                 yield Answer(line, read_letters(_listed(states[0]), len(references)), fields, right)
             except _DAMAGE as error:
@@ -118,7 +119,7 @@ class _HelmTable(TextTable):
     def _records(self) -> Iterator[tuple[int, dict[str, Any]]]:
         for line, states in _questions(self.path):
             if not isinstance(states, str):
-                yield line, {**self._record(states), "id": states[0]["instance"].get("id")}
+                yield line, {**self._record(states), **_names(states[0])}
 
 
 class HelmAnswersFile(_HelmTable):
@@ -168,6 +169,10 @@ def _questions(path: Path) -> Iterator[tuple[int, list[Any] | str]]:
             yield line, "repeat the questions with other solved examples"
         else:
             yield line, [first, *(state for _, state in others)]
+
+
+def _names(state: Any) -> dict[str, Any]:
+    return {"id": state["instance"].get("id"), "question": fingerprint(state["instance"]["input"])}
 
 
 def _located(path: Path, line: int, error: Exception) -> InputError:

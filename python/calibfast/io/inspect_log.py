@@ -19,6 +19,7 @@ from typing import IO, TYPE_CHECKING, Any, cast
 from calibfast.errors import InputError, MissingExtraError, first_line
 from calibfast.io.json_records import FieldError, json_array
 from calibfast.io.letters import Answer, LettersFile, letter_index, read_letters
+from calibfast.io.question import fingerprint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -116,7 +117,8 @@ def _read(line: int | None, sample: Any, options: int | None) -> Answer | str:
         label = _where_shown(shuffled[0], choices, label)
     right = next((value for score in scores if (value := _RIGHT.get(str(score.get("value")))) is not None), None)
     letters = read_letters(_listed(sample.get("output"), count), count)
-    return Answer(line, letters, {"labels": label, "id": sample.get("id")}, right)
+    fields = {"labels": label, "id": sample.get("id"), "question": fingerprint(sample.get("input"))}
+    return Answer(line, letters, fields, right)
 
 
 def _label(target: Any, options: int) -> int:

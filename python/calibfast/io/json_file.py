@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from calibfast.io.source import Source
 
 _BESIDE = {
-    r'\s*\{\s*"results"\s*:\s*\{': "the results of lm-evaluation-harness without the answers; run it with --log_samples "
-    "and give samples_TASK.jsonl",
+    r'\s*\{\s*"results"\s*:\s*\{': "the results of lm-evaluation-harness without the answers; run it with "
+    "--log_samples and give samples_TASK.jsonl",
     r'\s*\[\s*\{\s*"instance_id"\s*:': "a part of a HELM run without the requests; give the run's folder, or its "
     "scenario_state.json",
 }

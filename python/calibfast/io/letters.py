@@ -43,7 +43,7 @@ class Answer(NamedTuple):
     Attributes:
         line: The line on which it begins, or None where its file has no lines.
         letters: What the model said.
-        fields: Columns beside `logits`: `labels` and `id`, where the log has them.
+        fields: Columns beside `logits`: `labels`, `id` and `question`, where the log has them.
         right: Whether the log counts the answer as right, or None.
     """
 
