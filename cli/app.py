@@ -11,7 +11,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from calibfast import __version__
-from calibfast.cli.output import discard_stdout, write
+from calibfast.cli.output import discard_stdout, notes, write
 from calibfast.errors import CalibfastError
 
 COMMANDS = ("ece", "train", "evaluate", "experiment", "compare", "report", "recalibrate", "demo", "bench")
@@ -87,7 +87,8 @@ def main(arguments: list[str] | None = None) -> NoReturn:
 
 def _run(arguments: list[str]) -> int:
     try:
-        code = app(arguments or ["--help"], prog_name="calibfast", standalone_mode=False)
+        with notes():
+            code = app(arguments or ["--help"], prog_name="calibfast", standalone_mode=False)
         sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except _UsageError as error:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from calibfast.cli.ece import parse_bins
-from calibfast.cli.output import Format, with_notes, write
+from calibfast.cli.output import Format, write
 
 
 def compare(
@@ -50,8 +50,8 @@ def compare(
     read = partial(
         read_predictions, key=key, label_key=label_key, logits=logits, options=options, ignore_index=ignore_index
     )
-    files = with_notes(lambda: [read(path) for path in (a, b)])
-    found = with_notes(lambda: compare_files(*files, bins=edges, replicates=replicates, seed=seed))
+    files = [read(path) for path in (a, b)]
+    found = compare_files(*files, bins=edges, replicates=replicates, seed=seed)
     if format is Format.json:
         write(found.to_json(indent=2) + "\n")
         return

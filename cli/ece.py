@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
 
 import typer
 
-from calibfast.cli.output import Format, rows_progress, with_notes, write
+from calibfast.cli.output import Format, rows_progress, write
 from calibfast.errors import InputError
 
 if TYPE_CHECKING:
@@ -159,33 +159,29 @@ def ece(
         raise typer.BadParameter("there is nothing to write without --fail-above", param_hint="'--junit'")
 
     def measure(path: Path) -> Report:
-        predictions = with_notes(
-            lambda: read_predictions(
-                path,
-                labels=labels,
-                key=key,
-                label_key=label_key,
-                group_key=group_key,
-                logits=logits,
-                options=options,
-                dtype=dtype.value if dtype else None,
-                ignore_index=ignore_index,
-                normalize=normalize,
-                tokenizer=tokenizer,
-            )
+        predictions = read_predictions(
+            path,
+            labels=labels,
+            key=key,
+            label_key=label_key,
+            group_key=group_key,
+            logits=logits,
+            options=options,
+            dtype=dtype.value if dtype else None,
+            ignore_index=ignore_index,
+            normalize=normalize,
+            tokenizer=tokenizer,
         )
         if predictions.others:
             others = ", ".join(predictions.others)
             print(f"note: {path}: read {predictions.used}; --key reads another: {others}", file=sys.stderr)
         with rows_progress(predictions.n) as progress:
-            report = with_notes(
-                lambda: predictions.evaluate(
-                    bins=edges,
-                    threads=threads,
-                    progress=progress,
-                    metrics=[name.strip() for name in metrics.split(",")] if metrics else (),
-                    ci=ci,
-                )
+            report = predictions.evaluate(
+                bins=edges,
+                threads=threads,
+                progress=progress,
+                metrics=[name.strip() for name in metrics.split(",")] if metrics else (),
+                ci=ci,
             )
         if package is None:
             return report
@@ -205,7 +201,6 @@ def ece(
     if folder and (labels or group_key or plot):
         raise typer.BadParameter("--labels, --group-key and --plot take one file, not a folder")
     reports = _measure_folder(file, measure) if folder else {"": measure(file)}
-    checks = check(reports, thresholds, ci=ci)
     if folder:
         write(render_rows([_row(task, report, ci=ci) for task, report in reports.items()], format.value))
     else:
@@ -214,16 +209,17 @@ def ece(
         console = Console()
         color = console.color_system is not None and not console.no_color
         write(render(reports[""], format.value, width=console.width, color=color))
+    checks = check(reports, thresholds, ci=ci)
     if junit is not None:
         from calibfast.report.junit import junit as as_junit
 
         junit.write_text(as_junit(checks, str(file)), encoding="utf-8")
     if github_summary:
         _add_summary(reports, checks, str(file))
-    failed = [str(each) for each in checks if each.failed]
-    for message in failed:
-        print(message, file=sys.stderr)
-    if failed:
+    for each in checks:
+        if each.failed or each.undecided:
+            print(f"{'note: ' if each.undecided else ''}{each}", file=sys.stderr)
+    if any(each.failed for each in checks):
         raise typer.Exit(1)
 
 
@@ -272,5 +268,5 @@ def _measure_folder(folder: Path, measure: Callable[[Path], Report]) -> dict[str
 def _row(task: str, report: Report, *, ci: bool) -> dict[str, object]:
     row = {"task": task, "n": report.n, **{name: getattr(report, name) for name in _OF_A_TASK}, **report.metrics}
     if ci:
-        row["conf_ece_low"], row["conf_ece_high"] = report.ci["conf_ece"]
+        row["conf_ece_low"], row["conf_ece_high"] = report.ci.get("conf_ece", (None, None))
     return row

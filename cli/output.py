@@ -9,10 +9,9 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import Enum
-from typing import TypeVar
+from typing import TextIO
 
 _ASCII = str.maketrans({"█": "#", "░": "-", "▒": "+"})
-_Result = TypeVar("_Result")
 _PATIENCE = 0.7  # seconds without a progress bar: most files are done by then
 
 
@@ -43,16 +42,32 @@ def discard_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
-def with_notes(work: Callable[[], _Result]) -> _Result:
-    """Do it, and say on stderr what it warns of."""
+@contextmanager
+def notes() -> Iterator[None]:
+    """Say on stderr, once each, what calibfast warns of."""
     from calibfast.errors import CalibfastWarning
 
-    with warnings.catch_warnings(record=True) as caught:
+    said: set[str] = set()
+    show = warnings.showwarning
+
+    def say(
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
+    ) -> None:
+        if not issubclass(category, CalibfastWarning):
+            show(message, category, filename, lineno, file, line)
+        elif str(message) not in said:
+            said.add(str(message))
+            print(f"note: {message}", file=sys.stderr)
+
+    with warnings.catch_warnings():
         warnings.simplefilter("always", CalibfastWarning)
-        result = work()
-    for message in dict.fromkeys(str(warning.message) for warning in caught):
-        print(f"note: {message}", file=sys.stderr)
-    return result
+        warnings.showwarning = say
+        yield
 
 
 @contextmanager

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import sys
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from calibfast.cli.output import Format, with_notes, write
+from calibfast.cli.output import Format, write
 from calibfast.errors import InputError, StateError
 
 if TYPE_CHECKING:
@@ -91,7 +90,7 @@ def fit(
 
     for each in chosen:
         try:
-            report = with_notes(partial(shown, each))
+            report = shown(each)
         except InputError as error:
             if len(names) == 1:
                 raise InputError(f"{file}: {error}") from None
@@ -180,7 +179,7 @@ def auto(
     files: dict[str, Any] = {"key": key, "label_key": label_key, "logits": logits, "options": options}
     rows = _read(file, where, **files)
     tested = None if test_where is None else _read(file, test_where, **files)
-    found = with_notes(lambda: select(rows.p, rows.y, logits=rows.logits, mask=rows.mask, folds=folds))
+    found = select(rows.p, rows.y, logits=rows.logits, mask=rows.mask, folds=folds)
     for each in found.candidates:
         if each.refused is not None:
             print(f"note: {each.method}: {each.refused}", file=sys.stderr)
@@ -196,7 +195,7 @@ def auto(
 def _read(file: Path, where: str | None, **files: Any) -> LabelledRows:
     from calibfast.io.labelled import read_labelled_rows
 
-    return with_notes(lambda: read_labelled_rows(file, where=where, **files))
+    return read_labelled_rows(file, where=where, **files)
 
 
 def _evaluate(rows: LabelledRows) -> Report:
@@ -206,7 +205,7 @@ def _evaluate(rows: LabelledRows) -> Report:
 
 
 def _test(fitted: Recalibrator, rows: LabelledRows) -> Report:
-    return with_notes(lambda: fitted.test(rows.p, rows.y, logits=rows.logits, mask=rows.mask))
+    return fitted.test(rows.p, rows.y, logits=rows.logits, mask=rows.mask)
 
 
 def _row(method: str, report: Report) -> dict[str, object]:

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from calibfast.cli.ece import Precision, parse_bins
-from calibfast.cli.output import with_notes, write
+from calibfast.cli.output import write
 
 PageFormat = Literal["html", "md", "latex", "json"]
 _BY_SUFFIX: dict[str, PageFormat] = {".html": "html", ".md": "md", ".tex": "latex", ".json": "json"}
@@ -74,29 +74,27 @@ def report(
         raise typer.BadParameter(problem, param_hint="'--output'")
     edges = parse_bins(bins)
 
-    def study() -> str:
-        read = [
-            read_predictions(
-                path,
-                labels=labels,
-                key=key,
-                label_key=label_key,
-                group_key=group_key,
-                logits=logits,
-                options=options,
-                dtype=dtype.value if dtype else None,
-                ignore_index=ignore_index,
-                normalize=normalize,
-                tokenizer=tokenizer,
-            )
-            for path in files
-        ]
-        studies = read_studies(read, bins=edges)
-        if chosen == "json":
-            return studies.to_json(indent=2) + "\n"
-        return {"html": page, "md": markdown, "latex": latex}[chosen](studies)
-
-    text = with_notes(study)
+    read = [
+        read_predictions(
+            path,
+            labels=labels,
+            key=key,
+            label_key=label_key,
+            group_key=group_key,
+            logits=logits,
+            options=options,
+            dtype=dtype.value if dtype else None,
+            ignore_index=ignore_index,
+            normalize=normalize,
+            tokenizer=tokenizer,
+        )
+        for path in files
+    ]
+    studies = read_studies(read, bins=edges)
+    if chosen == "json":
+        text = studies.to_json(indent=2) + "\n"
+    else:
+        text = {"html": page, "md": markdown, "latex": latex}[chosen](studies)
     if output is None:
         write(text)
     else:

@@ -96,8 +96,8 @@ def _logits(model: torch.nn.Module, batch: Batch, keep: int) -> Tensor:
         least = torch.finfo(dtype).min
         mask = torch.zeros(mask.shape, dtype=dtype, device=mask.device).masked_fill(~mask, least)[:, None]
     inputs: dict[str, Any] = {"input_ids": batch["input_ids"], "attention_mask": mask}
-    # As places and not as a number: a slice of the hidden states is not contiguous, and a frozen output layer would then
-    # be copied once for each row.
+    # As places and not as a number: a slice of the hidden states is not contiguous, and a frozen output layer would be
+    # copied for each row.
     width = batch["input_ids"].shape[1]
     places = torch.arange(width - keep, width, device=batch["input_ids"].device)
     options = {"position_ids": batch["position_ids"], "logits_to_keep": places, "use_cache": False}

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
+import warnings
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from calibfast.errors import InputError
+from calibfast.errors import CalibfastWarning, InputError
 from calibfast.recalibration.base import Recalibrator
 from calibfast.recalibration.options import LOST, softmax
 from calibfast.recalibration.scipy_optimize import optimize
@@ -28,7 +29,7 @@ class TemperatureScaling(Recalibrator):
 
     Attributes:
         temperature_: T in [1e-4, 1e4], or None before `fit`. T at an end says that the labels know no best one: all
-            predictions are right (1e-4), or confidence says nothing about them (1e4).
+            predictions are right (1e-4), or confidence says nothing about them (1e4). A warning says so, too.
 
     Example:
         >>> scores = [[4.0, 0.0], [4.0, 0.0], [0.0, 4.0], [0.0, 4.0]]
@@ -67,6 +68,13 @@ class TemperatureScaling(Recalibrator):
             nll, bounds=_LOG_RANGE, method="bounded", options={"xatol": 1e-10, "maxiter": 500}
         )
         self.temperature_ = math.exp(found.x)
+        if min(abs(found.x - end) for end in _LOG_RANGE) < 1e-3:
+            knows = "all rows are right" if found.x < 0 else "confidence says nothing of who is right in these rows"
+            warnings.warn(
+                f"the temperature went to the end of its range, {self.temperature_:.0e}: {knows}, or they are too few",
+                CalibfastWarning,
+                stacklevel=4,
+            )
 
     def _predict(self, options: Options) -> Floats:
         scores, temperature = options.scores(), self.temperature_

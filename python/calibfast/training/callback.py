@@ -16,6 +16,7 @@ import calibfast
 from calibfast.data.questions import read_questions
 from calibfast.errors import InputError
 from calibfast.evaluation.options import check_lengths, score_encoded
+from calibfast.huggingface.numbers import numbers
 from calibfast.models.encoding import encode_questions
 from calibfast.report import render
 
@@ -30,14 +31,12 @@ if TYPE_CHECKING:
     from calibfast.models.forward import Normalize
     from calibfast.models.prompt import Scoring
 
-LOGGED = ("conf_ece", "cw_ece", "accuracy", "nll", "brier")
-
 
 def log_report(trainer: Trainer, control: TrainerControl, report: Report) -> None:
     """Send a report's main numbers where the trainer's own numbers go."""
     # Logging takes the wish to log back, and the trainer's own numbers of this step may be still to come.
     wish = control.should_log
-    trainer.log({f"calibration/{name}": getattr(report, name) for name in LOGGED})
+    trainer.log({f"calibration/{name}": value for name, value in numbers(report).items()})
     control.should_log = wish
 
 
