@@ -50,7 +50,10 @@ def test_any_metric_by_its_value_or_its_interval(calibfast, arguments, code, mes
         (["--fail-above", "ece=0.1"], "there is no metric 'ece' in the result; there are accuracy, "),
         (["--fail-above", "cw_ece=0.1"], "cw_ece could not be measured: "),
         (["--fail-above", "smece=0.1"], "there is no metric 'smece'"),
-        (["--fail-above", "smece=0.1", "--metrics", "smece", "--ci"], "smece has no interval; leave --ci out"),
+        (
+            ["--fail-above", "smece=0.1", "--metrics", "smece", "--ci"],
+            "smece has no interval; leave --ci out, or check one of accuracy,",
+        ),
         (["--fail-above", "much"], "'much' is neither a number nor METRIC=NUMBER"),
         (["--fail-above", "=0.1"], "'=0.1' is neither a number nor METRIC=NUMBER"),
         (["--fail-above", "conf_ece=nan"], "is neither a number nor METRIC=NUMBER"),
@@ -58,8 +61,8 @@ def test_any_metric_by_its_value_or_its_interval(calibfast, arguments, code, mes
     ],
 )
 def test_what_cannot_be_checked_is_refused(calibfast, arguments, message):
-    code, out, err = calibfast("ece", PREDS, *arguments)
-    assert (code, out) == (2, "")
+    code, _, err = calibfast("ece", PREDS, *arguments)
+    assert code == 2
     assert message in err
 
 
@@ -93,6 +96,21 @@ def test_the_summary_of_a_step_is_added_to(calibfast, few, tmp_path, monkeypatch
     assert "- ❌ art: conf-ECE 0.7 (95% interval" in text
     monkeypatch.delenv("GITHUB_STEP_SUMMARY")
     assert "GITHUB_STEP_SUMMARY is not set" in calibfast("ece", few, "--github-summary")[2]
+
+
+def test_what_cannot_be_decided_is_said_and_skipped(calibfast, tmp_path):
+    """Too few rows for an interval; a group that is all right and has no AUROC."""
+    lines = [f"{0.6 + i / 100},{int(i % 3 > 0 or i > 6)},{'few' if i < 7 else 'right'}" for i in range(9)]
+    (tmp_path / "a.csv").write_text("\n".join(["conf,correct,subject", *lines]) + "\n")
+    file = tmp_path / "checks.xml"
+    arguments = ("ece", tmp_path / "a.csv", "--group-key", "subject", "--fail-above", "auroc=0", "--junit", file)
+    code, _, err = calibfast(*arguments)
+    assert code == 1
+    assert "note: right: AUROC is not held against 0: it could not be measured" in err
+    assert [case.find("skipped") is not None for case in ET.parse(file).getroot()[0]] == [False, False, True]
+    code, _, err = calibfast("ece", tmp_path / "a.csv", "--fail-above", "0.001", "--ci")
+    assert code == 0
+    assert re.search(r"note: conf-ECE 0\.\d+ is not held against 0\.001: too few rows for an interval\n", err)
 
 
 def test_each_task_of_a_folder_is_checked(calibfast, few, tmp_path):

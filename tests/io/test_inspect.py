@@ -3,13 +3,14 @@
 import gzip
 import io
 import json
+import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from calibfast.errors import CalibfastWarning, InputError
+from calibfast.errors import CalibfastWarning, InputError, MissingExtraError
 from calibfast.io import read_predictions
 
 DATA = Path(__file__).parents[1] / "data_logs"
@@ -184,3 +185,10 @@ def test_torn_and_foreign_files(tmp_path):
         path.write_bytes(content)
         with pytest.raises(InputError, match=rf"a\.eval: {message}"):
             read_predictions(path)
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 14), reason="the standard library reads it")
+def test_zstandard_needs_an_extra(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(MissingExtraError, match=r"calibfast\[io\]"):
+        read_predictions(DATA / EPOCHS)

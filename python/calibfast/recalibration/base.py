@@ -236,8 +236,9 @@ class Recalibrator(ABC):
         if options.single and not self.confidences:
             raise InputError(f"{self.kind} scaling needs the probabilities of all options, (N, K)")
         if not self.any_width and options.width != len(self.classes_):
+            held = "one confidence each" if options.single else f"{options.width}"
             raise InputError(
-                f"this {self.kind} map was fitted to {len(self.classes_)} options, and the rows have {options.width}; "
+                f"this {self.kind} map was fitted to {len(self.classes_)} options, and the rows have {held}; "
                 "fit one to rows like these"
             )
 

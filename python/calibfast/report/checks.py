@@ -25,21 +25,26 @@ class Check:
         value: What it is.
         interval: Its 95% interval, where that decides.
         threshold: What it should not be above.
+        undecided: Why it cannot be said whether it is, or nothing.
     """
 
     row: str
     metric: str
-    value: float
+    value: float | None
     interval: tuple[float, float] | None
     threshold: float
+    undecided: str = ""
 
     @property
     def failed(self) -> bool:
         """Whether the value is above the threshold; where there is an interval, whether all of it is."""
-        return (self.value if self.interval is None else self.interval[0]) > self.threshold
+        end = self.value if self.interval is None else self.interval[0]
+        return not self.undecided and end is not None and end > self.threshold
 
     def __str__(self) -> str:
-        said = f"{NAMES.get(self.metric, self.metric)} {self.value:.6g}"
+        said = NAMES.get(self.metric, self.metric) + ("" if self.value is None else f" {self.value:.6g}")
+        if self.undecided:
+            return f"{self.row}: {said} is not held against {self.threshold:g}: {self.undecided}".removeprefix(": ")
         if self.interval is not None:
             said += f" (95% interval {self.interval[0]:.6g} to {self.interval[1]:.6g})"
         verdict = "is above" if self.failed else "is not above" if self.interval is None else "is not clearly above"
@@ -55,10 +60,11 @@ def check(reports: Mapping[str, Report], thresholds: Sequence[tuple[str, float]]
         ci: Whether the lower end of the 95% interval is compared instead of the value.
 
     Returns:
-        A check for each report or group and each threshold. A group that lacks the metric has none.
+        A check for each report and group and each threshold; it is undecided where a group lacks the metric, or there
+        are too few rows for an interval.
 
     Raises:
-        InputError: A report has no such metric, or it could not be measured, or it has no interval.
+        InputError: A report has no such metric, or it could not be measured, or no rows would give it an interval.
 
     Example:
         >>> import calibfast
@@ -76,24 +82,20 @@ def check(reports: Mapping[str, Report], thresholds: Sequence[tuple[str, float]]
 
 def _of_a_report(task: str, report: Report, metric: str, threshold: float, ci: bool) -> Iterator[Check]:
     known = [*METRICS, *report.metrics]
+    where = f"{task}: " if task else ""
     if metric not in known:
         raise InputError(f"there is no metric '{metric}' in the result; there are {', '.join(known)} (--metrics)")
-    whole = _one(task, report, metric, threshold, ci)
-    if whole is None:
-        where = f"{task}: " if task else ""
-        if ci and _value(report, metric) is not None:
-            raise InputError(f"{where}{metric} has no interval; leave --ci out, or check {', '.join(report.ci)}")
-        raise InputError(f"{where}{metric} could not be measured: {report.not_measured.get(metric, 'see the table')}")
-    yield whole
-    for group, part in report.groups.items():
-        row = f"{task}, {group}".removeprefix(", ")
-        if found := _one(row, part, metric, threshold, ci):
-            yield found
-
-
-def _one(row: str, report: Report, metric: str, threshold: float, ci: bool) -> Check | None:
-    value, interval = _value(report, metric), report.ci.get(metric) if ci else None
-    return None if value is None or (ci and interval is None) else Check(row, metric, value, interval, threshold)
+    if _value(report, metric) is None:
+        reason = report.not_measured.get(metric, "the predictions do not tell")
+        raise InputError(f"{where}{metric} could not be measured: {reason}")
+    if ci and metric not in METRICS:
+        raise InputError(f"{metric} has no interval; leave --ci out, or check one of {', '.join(METRICS)}")
+    for group, part in {"": report, **report.groups}.items():
+        value, interval = _value(part, metric), part.ci.get(metric) if ci else None
+        undecided = "it could not be measured" if value is None else "too few rows for an interval"
+        decided = value is not None and (not ci or interval is not None)
+        row = ", ".join(filter(None, (task, group)))
+        yield Check(row, metric, value, interval, threshold, "" if decided else undecided)
 
 
 def _value(report: Report, metric: str) -> float | None:

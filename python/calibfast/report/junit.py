@@ -23,7 +23,8 @@ def junit(checks: Sequence[Check], name: str) -> str:
         name: What was measured, say the file; the class of checks that are of no task or group.
     """
     failed = sum(check.failed for check in checks)
-    counts = {"tests": str(len(checks)), "failures": str(failed), "errors": "0"}
+    skipped = sum(bool(check.undecided) for check in checks)
+    counts = {"tests": str(len(checks)), "failures": str(failed), "errors": "0", "skipped": str(skipped)}
     root = Element("testsuites", counts)
     suite = SubElement(root, "testsuite", {"name": f"calibfast {_plain(name)}", **counts})
     for check in checks:
@@ -31,6 +32,8 @@ def junit(checks: Sequence[Check], name: str) -> str:
         case = SubElement(suite, "testcase", {"classname": _plain(check.row or name), "name": title})
         if check.failed:
             SubElement(case, "failure", {"message": _plain(str(check)), "type": "calibration"})
+        elif check.undecided:
+            SubElement(case, "skipped", {"message": _plain(str(check))})
     indent(root)
     return '<?xml version="1.0" encoding="UTF-8"?>\n' + tostring(root, encoding="unicode") + "\n"
 

@@ -32,5 +32,7 @@ def step_summary(reports: Mapping[str, Report], checks: Sequence[Check], name: s
             rows.append([plain(title), f"{part.n:,}", *values, interval_of(part, "conf_ece")])
     heads = ["", "rows", *(NAMES[metric] for metric in _SHOWN), "conf-ECE, 95%"]
     lines = [f"### Calibration of {plain(name)}", "", *table_lines(heads, rows), ""]
-    lines += [f"- {'❌' if check.failed else '✅'} {plain(str(check))}" for check in checks]
+    for check in checks:
+        sign = "❌" if check.failed else "❔" if check.undecided else "✅"
+        lines.append(f"- {sign} {plain(str(check))}")
     return "\n".join(lines).rstrip("\n") + "\n\n"
