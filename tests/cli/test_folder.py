@@ -42,6 +42,10 @@ def test_a_row_for_each_task(calibfast, tmp_path, logs):
     table = calibfast("ece", tmp_path)[1]
     assert "arc_easy" in table
     assert "…" not in table
+    logs(f"samples_{'long_' * 20}name_{DATE}.jsonl", ROWS)
+    (line,) = [line for line in calibfast("ece", tmp_path, "--ci")[1].splitlines() if "long_" in line]
+    assert "long_" * 20 + "name" in line
+    assert "0.2311" in line
 
 
 def test_two_runs_of_a_task_are_told_apart(calibfast, tmp_path, logs):

@@ -6,7 +6,7 @@ import csv
 import io
 import json
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -21,7 +21,7 @@ def render_rows(rows: Sequence[Mapping[str, object]], format: Format = "table", 
         rows: At least one.
         format: "table": numbers to four significant places, aligned; "json": a list of objects; "csv": a line of
             names and a line for each row, with every digit.
-        width: Columns of the terminal, for the table.
+        width: Columns of the terminal, for the table, which takes more for long names.
 
     Raises:
         ValueError: There is no such format.
@@ -47,16 +47,24 @@ def render_rows(rows: Sequence[Mapping[str, object]], format: Format = "table", 
 def _table(rows: Sequence[Mapping[str, object]], width: int) -> str:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
+    from rich.measure import Measurement
     from rich.table import Table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False)
-    for name, value in rows[0].items():
-        table.add_column(name.replace("_", " "), justify="left" if isinstance(value, str) else "right", overflow="fold")
-    for row in rows:
-        table.add_row(*(_short(value) for value in row.values()))
-    text = io.StringIO()
-    Console(file=text, width=width, color_system=None, highlight=False, legacy_windows=False).print(table)
-    return "\n".join(line.rstrip() for line in text.getvalue().strip("\n").splitlines()) + "\n"
+    shown = io.StringIO()
+    console = Console(file=shown, width=width, color_system=None, highlight=False, legacy_windows=False)
+    for between in (" ", "\n"):  # heads stand in lines of their words where the table is too wide otherwise
+        table = Table(box=SIMPLE_HEAD, pad_edge=False)
+        for name, value in rows[0].items():
+            side: Literal["left", "right"] = "left" if isinstance(value, str) else "right"
+            table.add_column(name.replace("_", between), justify=side, no_wrap=True)
+        for row in rows:
+            table.add_row(*(_short(value) for value in row.values()))
+        needed = Measurement.get(console, console.options.update(max_width=10_000), table).maximum
+        if needed <= width:
+            break
+    console.width = max(width, needed)  # nothing is cut
+    console.print(table)
+    return "\n".join(line.rstrip() for line in shown.getvalue().strip("\n").splitlines()) + "\n"
 
 
 def _short(value: object) -> str:
