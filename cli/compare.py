@@ -8,29 +8,19 @@ from typing import Annotated
 
 import typer
 
-from calibfast.cli.ece import parse_bins
 from calibfast.cli.output import Format, write
+from calibfast.cli.prediction_files import Bins, IgnoreIndex, Key, LabelKey, Logits, Options, parse_bins
 
 
 def compare(
     a: Annotated[Path, typer.Argument(help="Predictions of the first model, as calibfast ece reads them.")],
     b: Annotated[Path, typer.Argument(help="Predictions of the second, of the same questions in the same order.")],
-    key: Annotated[
-        str | None, typer.Option(help="Name of the predictions in both files, where it is another.", metavar="NAME")
-    ] = None,
-    label_key: Annotated[
-        str | None, typer.Option(help="Name of the labels (of right and wrong) in both files.", metavar="NAME")
-    ] = None,
-    logits: Annotated[bool, typer.Option("--logits", help="--key holds logits; never guessed.")] = False,
-    options: Annotated[
-        int | None, typer.Option(help="Keep the first K options of each row, renormalised.", metavar="K", min=2)
-    ] = None,
-    bins: Annotated[
-        str, typer.Option(help="Number of equal-width bins, or edges: 0,0.5,0.9,1.", metavar="M|EDGES")
-    ] = "10",
-    ignore_index: Annotated[
-        int | None, typer.Option(help="Leave out the rows with this label.", metavar="LABEL")
-    ] = None,
+    key: Key = None,
+    label_key: LabelKey = None,
+    logits: Logits = False,
+    options: Options = None,
+    bins: Bins = "10",
+    ignore_index: IgnoreIndex = None,
     replicates: Annotated[int, typer.Option(help="Bootstrap samples and permutations.", min=100)] = 1000,
     seed: Annotated[int, typer.Option(help="Of both.", min=0)] = 0,
     format: Annotated[Format, typer.Option(help="How to print the result.")] = Format.table,  # noqa: A002

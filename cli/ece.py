@@ -6,13 +6,26 @@ import math
 import os
 import sys
 from dataclasses import replace
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, cast, get_args
+from typing import TYPE_CHECKING, Annotated, cast, get_args
 
 import typer
 
 from calibfast.cli.output import Format, rows_progress, write
+from calibfast.cli.prediction_files import (
+    Bins,
+    Dtype,
+    GroupKey,
+    IgnoreIndex,
+    Key,
+    LabelKey,
+    Labels,
+    Logits,
+    Normalize,
+    Options,
+    Tokenizer,
+    parse_bins,
+)
 from calibfast.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,23 +38,6 @@ if TYPE_CHECKING:
 
 _OF_A_TASK = ("accuracy", "mean_confidence", "conf_ece", "cw_ece", "brier", "nll", "auroc")
 """The metrics of a task's row, few enough for a terminal."""
-
-
-class Precision(str, Enum):
-    """Types that predictions are computed in."""
-
-    float16 = "float16"
-    float32 = "float32"
-    float64 = "float64"
-
-
-def parse_bins(text: str) -> int | list[float]:
-    """Bins as the command line has them."""
-    try:
-        return [float(edge) for edge in text.split(",")] if "," in text else int(text)
-    except ValueError:
-        problem = f"{text!r} is neither a number of bins nor edges such as 0,0.5,1"
-        raise typer.BadParameter(problem, param_hint="'--bins'") from None
 
 
 def _compat(name: str | None) -> Compat | None:
@@ -62,43 +58,16 @@ def ece(
             "log of lm-evaluation-harness, Inspect or HELM, or a folder of these: a row for each task."
         ),
     ],
-    labels: Annotated[
-        Path | None, typer.Option(help="A .npy file of labels, or of 0 and 1 beside confidences.", metavar="NPY")
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option(help="Name of the predictions, where it is another.", metavar="NAME")
-    ] = None,
-    label_key: Annotated[
-        str | None,
-        typer.Option(help="Name of the labels (of right and wrong), where it is another.", metavar="NAME"),
-    ] = None,
-    group_key: Annotated[
-        str | None,
-        typer.Option(help="Name of a column of groups: also a line for each, and the worst.", metavar="NAME"),
-    ] = None,
-    logits: Annotated[
-        bool, typer.Option("--logits", help="--key (or the .npy array) holds logits; never guessed.")
-    ] = False,
-    options: Annotated[
-        int | None,
-        typer.Option(
-            help="Keep the first K options of each row, renormalised; of completions: there are K.", metavar="K", min=2
-        ),
-    ] = None,
-    dtype: Annotated[
-        Precision | None,
-        typer.Option(help="The type that numbers in text were computed in; rows must sum to 1 within its rounding."),
-    ] = None,
-    normalize: Annotated[
-        Literal["sum", "token", "byte"],
-        typer.Option(help="Log-likelihoods of a sample log: as they are, or by an option's tokens or bytes."),
-    ] = "sum",
-    tokenizer: Annotated[
-        Path | None, typer.Option(help="The model's folder, to count tokens for --normalize token.", metavar="PATH")
-    ] = None,
-    bins: Annotated[
-        str, typer.Option(help="Number of equal-width bins, or edges: 0,0.5,0.9,1.", metavar="M|EDGES")
-    ] = "10",
+    labels: Labels = None,
+    key: Key = None,
+    label_key: LabelKey = None,
+    group_key: GroupKey = None,
+    logits: Logits = False,
+    options: Options = None,
+    dtype: Dtype = None,
+    normalize: Normalize = "sum",
+    tokenizer: Tokenizer = None,
+    bins: Bins = "10",
     metrics: Annotated[
         str | None,
         typer.Option(help="Further metrics: all, or names with commas between: smece,corp,ks_error.", metavar="NAMES"),
@@ -112,9 +81,7 @@ def ece(
             metavar="NAME",
         ),
     ] = None,
-    ignore_index: Annotated[
-        int | None, typer.Option(help="Leave out the rows with this label.", metavar="LABEL")
-    ] = None,
+    ignore_index: IgnoreIndex = None,
     threads: Annotated[
         int | None, typer.Option(help="Number of threads, by default all; changes no digit.", metavar="N", min=1)
     ] = None,

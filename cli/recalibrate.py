@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from calibfast.cli.output import Format, write
+from calibfast.cli.prediction_files import Key, LabelKey, Logits, Options
 from calibfast.errors import InputError, StateError
 
 if TYPE_CHECKING:
@@ -25,14 +26,6 @@ recalibrate = typer.Typer(
 )
 
 File = Annotated[Path, typer.Argument(help="Predictions with labels (apply: or without), as calibfast ece reads them.")]
-Key = Annotated[str | None, typer.Option(help="Name of the predictions, where it is another.", metavar="NAME")]
-LabelKey = Annotated[
-    str | None, typer.Option(help="Name of the labels (of right and wrong), where it is another.", metavar="NAME")
-]
-Logits = Annotated[bool, typer.Option("--logits", help="--key holds logits; never guessed.")]
-Options = Annotated[
-    int | None, typer.Option(help="Keep the first K options of each row, renormalised.", metavar="K", min=2)
-]
 Where = Annotated[str | None, typer.Option(help="Use the rows with this value alone.", metavar="COLUMN=VALUE")]
 TestWhere = Annotated[str | None, typer.Option(help="Also test the map on these rows.", metavar="COLUMN=VALUE")]
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Save the map as JSON.", metavar="FILE")]

@@ -7,8 +7,21 @@ from typing import Annotated, Literal
 
 import typer
 
-from calibfast.cli.ece import Precision, parse_bins
 from calibfast.cli.output import write
+from calibfast.cli.prediction_files import (
+    Bins,
+    Dtype,
+    GroupKey,
+    IgnoreIndex,
+    Key,
+    LabelKey,
+    Labels,
+    Logits,
+    Normalize,
+    Options,
+    Tokenizer,
+    parse_bins,
+)
 
 PageFormat = Literal["html", "md", "latex", "json"]
 _BY_SUFFIX: dict[str, PageFormat] = {".html": "html", ".md": "md", ".tex": "latex", ".json": "json"}
@@ -27,33 +40,17 @@ def report(
     format: Annotated[  # noqa: A002
         PageFormat | None, typer.Option(help="By default what the name of the output says, else html.")
     ] = None,
-    labels: Annotated[
-        Path | None, typer.Option(help="A .npy file of labels, or of 0 and 1 beside confidences.", metavar="NPY")
-    ] = None,
-    key: Annotated[
-        str | None, typer.Option(help="Name of the predictions, where it is another.", metavar="NAME")
-    ] = None,
-    label_key: Annotated[
-        str | None, typer.Option(help="Name of the labels (of right and wrong).", metavar="NAME")
-    ] = None,
-    group_key: Annotated[str | None, typer.Option(help="Name of a column of groups.", metavar="NAME")] = None,
-    logits: Annotated[bool, typer.Option("--logits", help="--key holds logits; never guessed.")] = False,
-    options: Annotated[
-        int | None, typer.Option(help="Keep the first K options of each row, renormalised.", metavar="K", min=2)
-    ] = None,
-    dtype: Annotated[Precision | None, typer.Option(help="The type that numbers in text were computed in.")] = None,
-    normalize: Annotated[
-        Literal["sum", "token", "byte"], typer.Option(help="Log-likelihoods of a sample log.")
-    ] = "sum",
-    tokenizer: Annotated[
-        Path | None, typer.Option(help="The model's folder, to count tokens for --normalize token.", metavar="PATH")
-    ] = None,
-    bins: Annotated[
-        str, typer.Option(help="Number of equal-width bins, or edges: 0,0.5,0.9,1.", metavar="M|EDGES")
-    ] = "10",
-    ignore_index: Annotated[
-        int | None, typer.Option(help="Leave out the rows with this label.", metavar="LABEL")
-    ] = None,
+    labels: Labels = None,
+    key: Key = None,
+    label_key: LabelKey = None,
+    group_key: GroupKey = None,
+    logits: Logits = False,
+    options: Options = None,
+    dtype: Dtype = None,
+    normalize: Normalize = "sum",
+    tokenizer: Tokenizer = None,
+    bins: Bins = "10",
+    ignore_index: IgnoreIndex = None,
 ) -> None:
     """Write a page on one model, or on several side by side.
 
