@@ -107,7 +107,12 @@ def test_rows_without_labels_are_mapped_alone(calibfast, tmp_path):
 
 def test_notes_of_reading_are_on_stderr(calibfast, tmp_path):
     rows = [
-        {"doc_id": n, "target": int((n % 3 == 2) ^ (n % 7 == 0)), "arguments": [["Q", " a"], ["Q", " b"]], "filter": name}
+        {
+            "doc_id": n,
+            "target": int((n % 3 == 2) ^ (n % 7 == 0)),
+            "arguments": [["Q", " a"], ["Q", " b"]],
+            "filter": name,
+        }
         | {"filtered_resps": [[-1.0 - n % 3, False], [-2.0, False]]}
         for name in ("x", "y")
         for n in range(40)
