@@ -13,7 +13,7 @@ COMMANDS = sorted(
     {
         match[1]
         for page in PAGES
-        for match in re.finditer(r"^(?:\$ )?calibfast ((?:ece|report) tests/.*)$", page.read_text("utf-8"), re.M)
+        for match in re.finditer(r"(?m)^(?:\$ )?calibfast ((?:ece|report) tests/.*)$", page.read_text("utf-8"))
     }
 )
 
