@@ -62,7 +62,7 @@ def test_a_grid_search_picks_the_least_error():
 
 
 def test_a_search_over_recalibration():
-    probs = MODEL.fit(X, Y).predict_proba(X)
+    probs = MODEL.fit(X, NUMBERS).predict_proba(X)
     found = cross_validate(TemperatureScaling(), probs, NUMBERS, cv=FOLDS, scoring={"ece": CalibrationScorer()})
     assert (found["test_ece"] < 0).all()
 
