@@ -5,7 +5,7 @@ import pytest
 from scipy.special import softmax
 
 import calibfast
-from calibfast.errors import InputError, StateError
+from calibfast.errors import CalibfastWarning, InputError, StateError
 from calibfast.recalibration.temperature import TemperatureScaling
 
 
@@ -111,3 +111,9 @@ def test_bad_temperature():
     for temperature in (0.0, -1.0, float("nan"), float("inf")):
         with pytest.raises(InputError):
             TemperatureScaling(temperature)
+
+
+def test_a_temperature_at_an_end_warns():
+    scores = np.array([[2.0, 0.0], [2.0, 0.0], [0.0, 2.0], [0.0, 2.0]])
+    with pytest.warns(CalibfastWarning, match=r"end of its range, 1e\+04: the rows are answered no better than"):
+        TemperatureScaling().fit(scores, [1, 1, 0, 0], logits=True)

@@ -361,7 +361,6 @@ def test_no_chat_template():
     tell_apart(check, f"Question: {QUESTIONS[0].question}\nAnswer:", render_prompt(tokenizer, QUESTIONS[0]).text)
 
 
-@pytest.mark.filterwarnings("ignore:the temperature went to the end")  # a tiny model knows nothing
 def test_temperature_fitted_on_test_rows(tmp_path):
     """The temperature has seen the answers that it is then tested on."""
     model, data = save(tmp_path / "model"), tmp_path / "data.jsonl"

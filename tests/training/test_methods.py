@@ -155,7 +155,6 @@ def test_warm_up_epochs_have_no_targets():
     assert [("term" in event) for event in epochs(history)] == [False, True]
 
 
-@pytest.mark.filterwarnings("ignore:the temperature went to the end")  # a tiny model knows nothing
 def test_tau_is_fitted_at_each_e_step_and_kept():
     _, history = run("cloze", method="rcft", tau="fitted", epochs=2)
     steps = [event for event in history.events if event["event"] == "e-step"]
@@ -163,7 +162,6 @@ def test_tau_is_fitted_at_each_e_step_and_kept():
     assert history.scaling.temperature == steps[1]["tau"]
 
 
-@pytest.mark.filterwarnings("ignore:the temperature went to the end")  # a tiny model knows nothing
 def test_a_temperature_after_a_method_and_by_itself():
     model = make_model()
     before = score_options(model, TOKENIZER, HELD_OUT, progress=False)

@@ -29,7 +29,7 @@ class TemperatureScaling(Recalibrator):
 
     Attributes:
         temperature_: T in [1e-4, 1e4], or None before `fit`. T at an end says that the labels know no best one: all
-            predictions are right (1e-4), or confidence says nothing about them (1e4). A warning says so, too.
+            predictions are right (1e-4), or confidence says nothing about them (1e4, and a warning).
 
     Example:
         >>> scores = [[4.0, 0.0], [4.0, 0.0], [0.0, 4.0], [0.0, 4.0]]
@@ -68,10 +68,10 @@ class TemperatureScaling(Recalibrator):
             nll, bounds=_LOG_RANGE, method="bounded", options={"xatol": 1e-10, "maxiter": 500}
         )
         self.temperature_ = math.exp(found.x)
-        if min(abs(found.x - end) for end in _LOG_RANGE) < 1e-3:
-            knows = "all rows are right" if found.x < 0 else "confidence says nothing of who is right in these rows"
+        if _LOG_RANGE[1] - found.x < 1e-3:
             warnings.warn(
-                f"the temperature went to the end of its range, {self.temperature_:.0e}: {knows}, or they are too few",
+                f"the temperature went to the end of its range, {self.temperature_:.0e}: the rows are answered no better "
+                "than by chance, or they are too few",
                 CalibfastWarning,
                 stacklevel=4,
             )
