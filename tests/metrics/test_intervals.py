@@ -141,6 +141,8 @@ def test_doubtful_intervals_warn():
         CalibfastWarning, match="brier: with these weights the rows say as much as 1[0-9][0-9]; below 200"
     ):
         interval("brier", CONFIDENCE[:300], CORRECT[:300], weights=RNG.exponential(size=300))
+    with pytest.warns(CalibfastWarning, match="ks_error: below 1,000 rows its 95% interval covers 88 to 99"):
+        interval("ks_error", CONFIDENCE[:300], CORRECT[:300], replicates=100)
     with pytest.warns(CalibfastWarning, match="no width"):
         interval("brier", np.full(N, 0.9), np.ones(N, bool))
 

@@ -78,7 +78,7 @@ def interval(
       weights and clusters: the same with jointly normal cells. The interval of mce is conservative where several
       bins may be the worst, and a warning says so.
     - Other errors of the predicted option (smece, ks_error, ecce, mmce, skce, kde_ece, equal_mass_ece, sweep_ece ...):
-      the same over rows; many times slower.
+      the same over rows; many times slower. Below 1,000 rows a warning says how far to trust it.
     - Any other number of a report by name, any function, and these errors with weights or clusters: bootstrap over rows
       or clusters, percentile method. It is honest for what is smooth (cox_slope) and not for a calibration error near
       zero; where resampling moves the metric, as it does there, a warning says so.
@@ -160,6 +160,8 @@ def _inverted(name: str, function: Metric, sample: Sample, setting: Setting) -> 
     if name in _OF_ALL_OPTIONS and sample.rows.form != "confidence":
         raise InputError(f"{name} of all options has no honest interval; give the confidences of the predicted one")
     confidence, correct = sample.confidence, sample.correct.astype(np.uint8)
+    if len(confidence) < 1000:
+        warn(f"{name}: below 1,000 rows its 95% interval covers 88 to 99, and here are {len(confidence)} rows")
     simulated = function
     if name == "kde_ece":  # to find a bandwidth takes many times as long as the estimate
         pairs = read_rows(confidence, correct).distinct_options(name)

@@ -70,8 +70,8 @@ class TemperatureScaling(Recalibrator):
         self.temperature_ = math.exp(found.x)
         if _LOG_RANGE[1] - found.x < 1e-3:
             warnings.warn(
-                f"the temperature went to the end of its range, {self.temperature_:.0e}: the rows are answered no better "
-                "than by chance, or they are too few",
+                f"the temperature went to the end of its range, {self.temperature_:.0e}: the rows are answered no "
+                "better than by chance, or they are too few",
                 CalibfastWarning,
                 stacklevel=4,
             )
