@@ -11,7 +11,8 @@ from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
 import calibfast
-from calibfast.data.texts import PIECE, read_texts
+from calibfast.data.rows import read_rows
+from calibfast.data.texts import LONGEST, PIECE, read_texts
 from calibfast.errors import InputError
 from calibfast.evaluation import clm
 from calibfast.evaluation.clm import Reading, measure_text
@@ -193,6 +194,25 @@ def test_a_long_text_comes_in_pieces(tmp_path):
     assert [piece.first for piece in pieces] == [True] + [False] * (len(pieces) - 1)
     assert max(len(piece.text) for piece in pieces) <= PIECE + 200
     assert all(piece.text.startswith(("one", "three")) for piece in pieces)
+
+
+def test_a_text_without_spaces_is_never_held_whole(tmp_path):
+    path = tmp_path / "endless.txt"
+    path.write_text("a b" + "x" * (2 * LONGEST + 10))
+    pieces = list(read_texts(path))
+    assert "".join(piece.text for piece in pieces) == path.read_text()
+    assert max(len(piece.text) for piece in pieces) < LONGEST + PIECE
+
+
+def test_a_damaged_text_column_is_named(tmp_path):
+    pa, pq = pytest.importorskip("pyarrow"), pytest.importorskip("pyarrow.parquet")
+    text = pa.StringArray.from_buffers(1, pa.array([0, 2], pa.int32()).buffers()[1], pa.py_buffer(b"\xff\xfe"))
+    path = tmp_path / "t.parquet"
+    pq.write_table(pa.table({"text": text}), path)
+    with pytest.raises(InputError, match="damaged or none at all"):
+        list(read_texts(path))
+    with pytest.raises(InputError, match="damaged or none at all"):
+        list(read_rows(path, "a file"))
 
 
 def test_parquet_and_other_fields(tmp_path):

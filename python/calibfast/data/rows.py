@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from calibfast.errors import InputError, MissingExtraError, first_line
@@ -34,11 +35,15 @@ def read_rows(path: Path, what: str) -> Iterator[tuple[int, Any]]:
     """
     suffixes = [suffix for suffix in path.suffixes if suffix not in (".gz", ".zst")]
     if path.suffix == ".parquet":
-        yield from _parquet(path)
+        rows = _parquet(path)
     elif suffixes and suffixes[-1] in (".jsonl", ".json"):
-        yield from _json(path)
+        rows = _json(path)
     else:
         raise InputError(f"{path}: {what} ends in .jsonl or .json, perhaps with .gz or .zst behind it, or in .parquet")
+    try:
+        yield from rows
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror or error}") from error
 
 
 def parse_rows(
@@ -94,26 +99,34 @@ def describe_skipped(path: str | Path, skipped: Sequence[InputError]) -> str:
     return "\n  ".join([f"left out {len(skipped)} {noun} of {path}:", *lines])
 
 
-def _json(path: Path) -> Iterator[tuple[int, Any]]:
-    try:
-        yield from json_array(path, "Data") if _TRIVIAQA.match(head(path)) else json_values(path)
-    except OSError as error:
-        raise InputError(f"{path}: {error.strerror or error}") from error
+@contextmanager
+def open_parquet(path: Path) -> Iterator[Any]:
+    """A Parquet file of pyarrow, whose damage is named while it is read.
 
-
-def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
+    Raises:
+        InputError: The file is damaged.
+        MissingExtraError: pyarrow is not installed.
+        OSError: The file cannot be opened.
+    """
     try:
         import pyarrow as pa
         import pyarrow.parquet as pq
     except ImportError:
         raise MissingExtraError("reading .parquet files", "io") from None
-    place = 0
     try:
         with path.open("rb") as raw, pq.ParquetFile(raw) as file:
-            for batch in file.iter_batches(batch_size=1000):
-                for row in batch.to_pylist():
-                    yield (place := place + 1), row
-    except (pa.ArrowException, OSError) as error:
+            yield file
+    except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            raise InputError(f"{path}: {error.strerror}") from error
+            raise
         raise InputError(f"{path}: the Parquet file is damaged or none at all ({first_line(error)})") from None
+
+
+def _json(path: Path) -> Iterator[tuple[int, Any]]:
+    yield from json_array(path, "Data") if _TRIVIAQA.match(head(path)) else json_values(path)
+
+
+def _parquet(path: Path) -> Iterator[tuple[int, Any]]:
+    with open_parquet(path) as file:
+        rows = (row for batch in file.iter_batches(batch_size=1000) for row in batch.to_pylist())
+        yield from enumerate(rows, start=1)

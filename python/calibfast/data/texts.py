@@ -6,7 +6,8 @@ import io
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from calibfast.errors import InputError, MissingExtraError, first_line
+from calibfast.data.rows import open_parquet
+from calibfast.errors import InputError
 from calibfast.io.json_records import json_records
 from calibfast.io.text import open_text
 
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
 PIECE = 1 << 16
 """Characters that are read at once."""
+LONGEST = 1 << 20
+"""Characters of a piece at most: what has neither lines nor spaces is cut there."""
 _PARQUET_ROWS = 64
 
 
@@ -35,6 +38,7 @@ def read_texts(path: str | Path, key: str = "text") -> Iterator[Piece]:
     """Read texts without ever holding a long one whole.
 
     A text is cut before the first word of a line, or before a space where it has no lines: tokenizers cut there, too.
+    What has neither is cut every million characters or so.
 
     Args:
         path: `.jsonl` (one object a line, each a text) or `.parquet` (each row a text); any other file is one text.
@@ -70,27 +74,18 @@ def _jsonl(path: Path, key: str) -> Iterator[str]:
 
 
 def _parquet(path: Path, key: str) -> Iterator[str]:
-    try:
-        import pyarrow as pa
-        import pyarrow.parquet as pq
-    except ImportError:
-        raise MissingExtraError("reading .parquet files", "io") from None
-    try:
-        with path.open("rb") as raw, pq.ParquetFile(raw) as file:
-            if key not in file.schema_arrow.names:
-                raise InputError(
-                    f"{path}: no column '{key}', which would hold the texts; name one of "
-                    f"{', '.join(file.schema_arrow.names)} by --text-key"
-                )
-            row = 0
-            for batch in file.iter_batches(batch_size=_PARQUET_ROWS, columns=[key]):
-                for text in batch.column(0).to_pylist():
-                    if not isinstance(text, str):
-                        raise InputError(f"{path}, row {row}: no text in the column '{key}'", row=row)
-                    yield text
-                    row += 1
-    except pa.ArrowException as error:
-        raise InputError(f"{path}: the Parquet file is damaged or none at all ({first_line(error)})") from None
+    with open_parquet(path) as file:
+        names = file.schema_arrow.names
+        if key not in names:
+            raise InputError(
+                f"{path}: no column '{key}', which would hold the texts; name one of {', '.join(names)} by --text-key"
+            )
+        batches = file.iter_batches(batch_size=_PARQUET_ROWS, columns=[key])
+        texts = (text for batch in batches for text in batch.column(0).to_pylist())
+        for row, text in enumerate(texts):
+            if not isinstance(text, str):
+                raise InputError(f"{path}, row {row}: no text in the column '{key}'", row=row)
+            yield text
 
 
 def _pieces(file: TextIO) -> Iterator[Piece]:
@@ -105,9 +100,12 @@ def _pieces(file: TextIO) -> Iterator[Piece]:
 
 
 def _cut(text: str) -> int:
-    """The last place where a line begins with a word, else where a word ends; 0 where there is none."""
+    """The last place where a line begins with a word, else where a word ends, else the end of much text; 0 to wait."""
     at = len(text) - 1
     while (at := text.rfind("\n", 0, at)) >= 0:
         if not text[at + 1].isspace():
             return at + 1
-    return max(0, text.rfind(" "))
+    space = text.rfind(" ")
+    if space > 0:
+        return space
+    return len(text) if len(text) >= LONGEST else 0
