@@ -31,7 +31,7 @@ def _setting(
 
 @dataclass(frozen=True)
 class TrainingConfig:
-    """Settings of `calibfast train`; each field's help is in its metadata, see `help_of`.
+    """Settings of `calibfast train`; each field's metadata hold its help.
 
     Raises:
         InputError: A value is unknown or out of range; the message names it.
@@ -209,11 +209,6 @@ def read_config(
 
 ALIASES = {"lambda": "lambda_", "lr": "learning_rate"}
 """What users write for some settings."""
-
-
-def help_of(name: str) -> str:
-    """The help of one setting."""
-    return str(_field(name).metadata["help"])
 
 
 def choices_of(name: str) -> tuple[str, ...]:
