@@ -1,5 +1,6 @@
 """Files on web servers and in object stores."""
 
+import io
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -29,8 +30,12 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         server = self.server
-        path = server.folder / self.path.lstrip("/")
+        name, _, query = self.path.partition("?")
+        path = server.folder / name.lstrip("/")
         server.sent.append((self.command, self.path, self.headers.get("Range")))
+        if query != server.signature or (query and self.command != "GET"):
+            self.send_error(403)
+            return
         if not path.is_file():
             self.send_error(404)
             return
@@ -60,7 +65,7 @@ class Handler(BaseHTTPRequestHandler):
 def server(tmp_path):
     """A web server over a folder."""
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as httpd:
-        httpd.folder, httpd.sent, httpd.faults = tmp_path, [], []
+        httpd.folder, httpd.sent, httpd.faults, httpd.signature = tmp_path, [], [], ""
         httpd.url = f"http://127.0.0.1:{httpd.server_port}"
         threading.Thread(target=httpd.serve_forever, daemon=True).start()
         yield httpd
@@ -110,9 +115,64 @@ def test_a_state_knows_remote_files(calibfast, server, tmp_path):
     np.save(server.folder / "a.npy", np.stack([P, Y], axis=1))
     for _ in range(2):
         assert calibfast("ece", f"{server.url}/a.npy", "--state", tmp_path / "s.cfs")[0] == 0
-    assert [command for command, _, _ in server.sent][-1] == "HEAD"  # it is not read again
+    assert [asked for _, _, asked in server.sent][-1] == "bytes=0-0"  # it is not read again
     np.save(server.folder / "a.npy", np.stack([P, Y], axis=1)[1:])
     assert "has changed since" in calibfast("ece", f"{server.url}/a.npy", "--state", tmp_path / "s.cfs")[2]
+
+
+def test_a_signed_url_is_read_and_its_signature_never_shown(calibfast, server, tmp_path):
+    server.signature = "X-Amz-Signature=5ec7e7%2F&X-Amz-Expires=60"
+    np.save(server.folder / "a.npy", np.stack([P, Y], axis=1))
+    url = f"{server.url}/a.npy?{server.signature}"
+    assert library.stream(url) == library.evaluate(P, Y)
+    assert calibfast("ece", url, "--state", tmp_path / "s.cfs")[0] == 0
+    assert b"5ec7e7" not in (tmp_path / "s.cfs").read_bytes()
+    np.save(server.folder / "a.npy", np.stack([P, Y], axis=1)[1:])
+    for problem, said in ((url, "has changed since"), (f"{server.url}/a.npy?X=5ec7e7", "no permission")):
+        code, out, err = calibfast("ece", problem, "--state", tmp_path / "s.cfs")
+        assert (code, out) == (2, "")
+        assert said in err
+        assert f"{server.url}/a.npy" in err
+        assert "5ec7e7" not in err
+
+
+@pytest.fixture(scope="module")
+def bucket():
+    """A store that speaks the protocol of S3 and checks nothing, with three files."""
+    moto = pytest.importorskip("moto.server")
+    server = moto.ThreadedMotoServer("127.0.0.1", 0, verbose=False)
+    server.start()
+    with pytest.MonkeyPatch.context() as patch:
+        environment = {
+            "AWS_ENDPOINT": "http://{}:{}".format(*server.get_host_and_port()),
+            "AWS_ALLOW_HTTP": "true",
+            "AWS_ACCESS_KEY_ID": "key",
+            "AWS_SECRET_ACCESS_KEY": "secret",
+            "AWS_REGION": "us-east-1",
+        }
+        for name, value in environment.items():
+            patch.setenv(name, value)
+        import boto3
+
+        client = boto3.client("s3", endpoint_url=environment["AWS_ENDPOINT"])
+        client.create_bucket(Bucket="runs")
+        for part in range(3):
+            file = io.BytesIO()
+            pq.write_table(pa.table({"confidence": P[part::3], "correct": Y[part::3]}), file, row_group_size=4096)
+            client.put_object(Bucket="runs", Key=f"mmlu/part {part}.parquet", Body=file.getvalue())
+        yield client
+    server.stop()
+    remote._store.cache_clear()
+
+
+def test_s3_by_its_protocol(bucket, calibfast, tmp_path):
+    assert library.stream("s3://runs/mmlu/*.parquet") == library.evaluate(P, Y)
+    assert library.stream("s3://runs/mmlu") == library.stream("s3://runs/*/part ?.parquet")
+    signed = bucket.generate_presigned_url("get_object", {"Bucket": "runs", "Key": "mmlu/part 0.parquet"})
+    assert library.stream(signed).n == len(P[::3])
+    code, _, err = calibfast("ece", "s3://runs/none/*.parquet")
+    assert code == 2
+    assert "holds no prediction files" in err
 
 
 def test_patterns_and_folders_of_a_store(monkeypatch):

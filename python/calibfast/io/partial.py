@@ -43,7 +43,7 @@ class Counted(NamedTuple):
             OSError: There is none.
         """
         if isinstance(path, RemoteFile):
-            return cls(path.url, *path.head())
+            return cls(str(path), *path.head())
         stat = path.stat()
         return cls(str(path.absolute()), stat.st_size, stat.st_mtime_ns)
 

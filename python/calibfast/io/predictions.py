@@ -330,7 +330,8 @@ def read_predictions(
         >>> [chunk.y.tolist() for chunk in predictions] == [[True, False]]
         True
     """
-    path = RemoteFile(str(path)) if is_url(path) else of_run(Path(str(path)))
+    if not isinstance(path, RemoteFile):
+        path = RemoteFile(str(path)) if is_url(path) else of_run(Path(path))
     beside = None if labels is None else _labels(Path(labels))
     source = _open(path, pair=labels is None and not logits, options=options)
     if isinstance(source, HarnessFile):

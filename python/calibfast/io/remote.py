@@ -14,7 +14,7 @@ from functools import cache
 from glob import has_magic
 from pathlib import PurePosixPath
 from time import sleep
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 from urllib.parse import unquote, urlsplit
 
 from calibfast.errors import InputError, MissingExtraError, first_line
@@ -44,7 +44,9 @@ class RemoteFile(NamedTuple):
     url: str
 
     def __str__(self) -> str:
-        return self.url
+        """The URL without a signature, which is a secret and another each time."""
+        base, path = _split(self.url)
+        return f"{base.partition('?')[0].rstrip('/')}/{path}"
 
     @property
     def name(self) -> str:
@@ -86,8 +88,9 @@ class RemoteFile(NamedTuple):
         import obstore
 
         base, path = _split(self.url)
-        with _errors(self.url):
-            meta = obstore.head(_store(base), path)
+        with _errors(str(self)):
+            # Not by `head`, which a signature for reading does not allow.
+            meta = obstore.get(_store(base), path, options={"range": (0, 1)}).meta
         return meta["size"], int(meta["last_modified"].timestamp() * 1e9)
 
     def open(self, _mode: str = "rb") -> io.BufferedReader:
@@ -123,7 +126,7 @@ class _Ranges(io.RawIOBase):
         view = memoryview(buffer)
         count = max(0, min(len(view), self._size - self._place))
         if count:
-            with _errors(self._file.url):
+            with _errors(str(self._file)):
                 view[:count] = memoryview(self._fetched(count))
         self._place += count
         return count
@@ -185,10 +188,14 @@ def _matches(parts: list[str], pattern: list[str]) -> bool:
 
 
 def _split(url: str) -> tuple[str, str]:
-    """The store, and the path in it."""
+    """The store, with the signature where there is one, and the path in it."""
+    scheme, _, rest = url.partition("://")
+    if scheme not in _WEB:  # where a question mark is part of a pattern
+        base, _, path = rest.partition("/")
+        return f"{scheme}://{base}", path.strip("/")
     parts = urlsplit(url, allow_fragments=False)
-    path = unquote(parts.path) if parts.scheme in _WEB else url.partition("://")[2].partition("/")[2]
-    return f"{parts.scheme}://{parts.netloc}", path.strip("/")
+    base = f"{scheme}://{parts.netloc}"
+    return f"{base}/?{parts.query}" if parts.query else base, unquote(parts.path).strip("/")
 
 
 @cache
@@ -197,9 +204,10 @@ def _store(base: str) -> ObjectStore:
         import obstore.store
     except ImportError:
         raise MissingExtraError(f"reading {base.partition(':')[0]}:// files", "cloud") from None
-    options: Any = {"client_options": {"allow_http": True}} if base.startswith("http://") else {}
-    with _errors(base):
-        return obstore.store.from_url(base, **options)
+    with _errors(base.partition("?")[0]):
+        if base.partition(":")[0] in _WEB:
+            return obstore.store.HTTPStore.from_url(base, client_options={"allow_http": True})
+        return obstore.store.from_url(base)
 
 
 @contextmanager
