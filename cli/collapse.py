@@ -64,6 +64,15 @@ def collapse(
     bins: Annotated[
         int | None, typer.Option(help="pairs: number of equal-width bins of the human share. Default: 10.", min=1)
     ] = None,
+    circles: Annotated[
+        int | None,
+        typer.Option(
+            help="questions: circular orders of the options, each from every option on; beyond the file's own they are "
+            "drawn, the same each time. (K - 1)! are all orders of K options. Default: 1.",
+            metavar="N",
+            min=1,
+        ),
+    ] = None,
     plot: Annotated[
         Path | None,
         typer.Option(help="Draw the preferences against people's, or what the letters draw.", metavar="FILE"),
@@ -83,8 +92,8 @@ def collapse(
 
     calibfast collapse --model ./base --model ./aligned --adapter ./restored --pairs pairs.jsonl
 
-    Or of questions: what each letter draws, every option having had every place once, how often the answer is the same
-    letter or the same option in every order, and whether letters and texts agree.
+    Or of questions: what each letter draws, every option having had every place equally often, how often the answer is
+    the same letter or the same option in every order, and whether letters and texts agree.
 
     calibfast collapse --model ./aligned --adapter ./restored --questions test.jsonl
     """
@@ -97,6 +106,8 @@ def collapse(
         raise typer.BadParameter("give one of them", param_hint="'--pairs', '--questions'")
     if questions is not None and (share_key is not None or bins is not None):
         raise typer.BadParameter("they go with --pairs", param_hint="'--share-key', '--bins'")
+    if pairs is not None and circles is not None:
+        raise typer.BadParameter("it goes with --questions", param_hint="'--circles'")
     if plot is not None:
         check_picture_path("a picture of preferences", plot)
     models = each_model(model, adapter or [], dtype=dtype, device=device)
@@ -111,5 +122,7 @@ def collapse(
             assert questions is not None
             from calibfast.cli.collapse_questions import collapse_questions
 
-            text = collapse_questions(models, questions, limit, batch_size, plot, format, skip_bad_rows=skip_bad_rows)
+            text = collapse_questions(
+                models, questions, limit, circles or 1, batch_size, plot, format, skip_bad_rows=skip_bad_rows
+            )
     write(text)

@@ -25,6 +25,7 @@ def collapse_questions(
     models: Iterable[tuple[str, torch.nn.Module, PreTrainedTokenizerBase]],
     questions: Path,
     limit: int | None,
+    circles: int,
     batch_size: int,
     plot: Path | None,
     format: Format,  # noqa: A002
@@ -36,7 +37,10 @@ def collapse_questions(
     from calibfast.report.collapse import plot_letters
 
     read = read_asked(questions, limit, skip_bad_rows=skip_bad_rows)
-    found = {name: measure_bias(model, tokenizer, read, batch_size=batch_size) for name, model, tokenizer in models}
+    found = {
+        name: measure_bias(model, tokenizer, read, circles=circles, batch_size=batch_size)
+        for name, model, tokenizer in models
+    }
     if plot is not None:
         plot_letters(found, plot)
     return _render(found, format)
@@ -58,12 +62,12 @@ def _render(found: dict[str, OptionBias], format: Format) -> str:  # noqa: A002
         for letter in each.letters:
             shown = with_interval(letter.probability, letter.ci)
             letters.append({"model": name, "letter": letter.letter, "probability": shown, "uniform": letter.uniform})
-    text = render_rows(rows) + "\nWhat the letters draw, every option having had every place once:\n"
+    text = render_rows(rows) + "\nWhat the letters draw, every option having had every place equally often:\n"
     return text + render_rows(letters)
 
 
 def _row(name: str, each: OptionBias) -> dict[str, Any]:
-    row: dict[str, Any] = {"model": name, "questions": each.n}
+    row: dict[str, Any] = {"model": name, "questions": each.n, "circles": each.circles}
     parts = {metric: getattr(each, metric) for metric in _SHOWN}
     for metric, part in parts.items():
         row |= {metric: part.estimate, f"{metric}_low": part.low, f"{metric}_high": part.high}

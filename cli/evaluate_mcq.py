@@ -40,7 +40,7 @@ def evaluate_mcq(measured: Measured, asking: Asking, output: Path) -> tuple[Repo
     from calibfast.data.few_shot import few_shot_examples
     from calibfast.data.overlap import overlap
     from calibfast.evaluation.options import score_options
-    from calibfast.evaluation.permute import average_orders, cyclic_orders
+    from calibfast.evaluation.permute import ask_in_orders, average_orders
     from calibfast.evaluation.subjects import MEANS, report_subjects
     from calibfast.report.rows import render_rows
     from calibfast.training.finished import read_run
@@ -59,7 +59,7 @@ def evaluate_mcq(measured: Measured, asking: Asking, output: Path) -> tuple[Repo
                 "what is memorised",
                 file=sys.stderr,
             )
-    asked = cyclic_orders(questions) if permuted else questions
+    asked = ask_in_orders(questions) if permuted else questions
     examples = None
     if asking.few_shot is not None and asking.few_shot_data is not None:
         solved = read_asked(asking.few_shot_data, skip_bad_rows=asking.skip_bad_rows)

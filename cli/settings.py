@@ -77,7 +77,7 @@ def with_settings(command: Callable[..., None]) -> Callable[..., None]:
     def filled(context: typer.Context, preset: str | None, config: Path | None, **given: Any) -> None:
         require_train_extra(f"calibfast {command.__name__}")
         values = {name: given.pop(name) for name in names}
-        named = {name: value for name, value in values.items() if _is_given(context, name)}
+        named = {name: value for name, value in values.items() if is_given(context, name)}
         command(settings=Settings(named, preset, config, _read(config)), **given)
 
     context = inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
@@ -101,7 +101,8 @@ def _parameter(
     return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=Annotated[kind, option])
 
 
-def _is_given(context: typer.Context, name: str) -> bool:
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether the user typed a parameter, also where it has its default."""
     source = context.get_parameter_source(name)
     return source is not None and source.name == "COMMANDLINE"
 

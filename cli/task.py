@@ -15,7 +15,7 @@ from calibfast.cli.evaluate_clm import evaluate_clm
 from calibfast.cli.evaluate_facts import evaluate_facts
 from calibfast.cli.evaluate_mcq import Asking, evaluate_mcq
 from calibfast.cli.evaluated import Measured
-from calibfast.cli.settings import Device, Dtype, SkipBadRows
+from calibfast.cli.settings import Device, Dtype, SkipBadRows, is_given
 from calibfast.models.extra import require_train_extra
 from calibfast.models.prompt import Scoring
 
@@ -231,9 +231,8 @@ def _task(
 ) -> Task:
     given = dict(locals())
     for parameter in context.command.params:
-        source = context.get_parameter_source(str(parameter.name))
         others = set().union(*_OWN.values()) - _OWN[task]
-        if parameter.name in others and source is not None and source.name == "COMMANDLINE":
+        if parameter.name in others and is_given(context, parameter.name):
             raise typer.BadParameter(f"--task {task} has no such setting", param_hint=f"'{parameter.opts[0]}'")
     if data is None:
         raise typer.BadParameter("needed", param_hint="'--data'")

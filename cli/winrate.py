@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from calibfast.cli.output import Format, RunFormat, write
-from calibfast.cli.settings import Device, Dtype
+from calibfast.cli.settings import Device, Dtype, is_given
 from calibfast.models.extra import require_train_extra
 
 if TYPE_CHECKING:
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 _KNOBS = "a smaller --batch-size; a smaller --max-new-tokens; --dtype bfloat16"
 _REWARD = "reward:"
+_ENDPOINTS = ("judge_model", "judge_settings", "api_key_env", "concurrency", "requests_per_minute", "timeout")
+"""Parameters that a reward model does not read."""
 _SHOWN = {
     "win_rate": "win rate of A",
     "length_controlled": "at equal lengths",
@@ -34,6 +36,7 @@ _SHOWN = {
 
 def winrate(
     *,
+    context: typer.Context,
     a: Annotated[
         str,
         typer.Option(
@@ -133,8 +136,8 @@ def winrate(
     asked = read_prompts(prompts, limit)
     judged_by: Endpoint | str
     if judge.startswith(_REWARD):
-        if judge_model is not None:
-            raise typer.BadParameter("a reward model is named by --judge alone", param_hint="'--judge-model'")
+        if given := [f"'--{name.replace('_', '-')}'" for name in _ENDPOINTS if is_given(context, name)]:
+            raise typer.BadParameter("it is for an endpoint; a reward model has none", param_hint=", ".join(given))
         judged_by = judge.removeprefix(_REWARD)
     else:
         judged_by = _endpoint(

@@ -75,6 +75,7 @@ def test_bad_input(calibfast, tmp_path, model):
     code, _, err = calibfast(*command, "--skip-bad-rows", "--device", "cpu")
     assert code == 0
     assert err.startswith(f"left out 1 row of {pairs}:")
+    assert "goes with --questions" in calibfast(*command, "--circles", 2)[2]
     code, _, err = calibfast(*command, "--plot", tmp_path / "x.docx")
     assert code == 2
     assert "no picture format" in err
@@ -92,6 +93,9 @@ def test_questions(calibfast, tmp_path, model, adapter):
         assert float(row["A"]) == each["letters"][0]["probability"]
         assert float(row["same_letter"]) == each["same_letter"]["estimate"]
     assert "What the letters draw" in calibfast(*command)[1]
+    more = json.loads(calibfast(*command, "--circles", 2, "--format", "json")[1])
+    assert [each["circles"] for each in (*found, *more)] == [1, 1, 2, 2]
+    assert more[0]["letters"] != found[0]["letters"]
     code, _, err = calibfast(*command, "--pairs", questions)
     assert code == 2
     assert "give one of them" in err

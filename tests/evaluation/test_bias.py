@@ -6,7 +6,7 @@ from tiny import make_model, make_questions, make_tokenizer
 
 from calibfast.evaluation.bias import measure_bias, option_bias
 from calibfast.evaluation.options import OptionScores, score_options
-from calibfast.evaluation.permute import average_orders, cyclic_orders
+from calibfast.evaluation.permute import ask_in_orders, average_orders
 
 
 def scores(rows):
@@ -21,11 +21,11 @@ def test_a_model_that_always_says_the_first_letter_is_told_from_one_that_knows_t
     questions = make_questions(30)
     texts = scores([np.arange(len(q.choices)) == q.answer for q in questions])
     blind = option_bias(
-        questions, scores([[5.0, *[0.0] * (len(q.choices) - 1)] for q in cyclic_orders(questions)]), texts
+        questions, scores([[5.0, *[0.0] * (len(q.choices) - 1)] for q in ask_in_orders(questions)]), texts
     )
     knows = option_bias(
         questions,
-        scores([np.where(np.arange(len(q.choices)) == q.answer, 5.0, 0.0) for q in cyclic_orders(questions)]),
+        scores([np.where(np.arange(len(q.choices)) == q.answer, 5.0, 0.0) for q in ask_in_orders(questions)]),
         texts,
     )
     assert (blind.same_letter.estimate, blind.same_option.estimate) == (1, 0)
@@ -36,9 +36,29 @@ def test_a_model_that_always_says_the_first_letter_is_told_from_one_that_knows_t
         assert letter.probability == pytest.approx(letter.uniform)
 
 
+def test_drawn_orders_find_what_cyclic_ones_hide():
+    """A model that picks the option that stands before the right one holds to it in all cyclic orders alone."""
+    questions = [question for question in make_questions(60) if len(question.choices) > 2]
+    texts = scores([np.arange(len(q.choices)) == q.answer for q in questions])
+
+    def found(circles):
+        before = [
+            np.where(np.arange(len(q.choices)) == (q.answer - 1) % len(q.choices), 5.0, 0.0)
+            for q in ask_in_orders(questions, circles)
+        ]
+        return option_bias(questions, scores(before), texts, circles)
+
+    assert (found(1).same_option.estimate, found(1).circles) == (1, 1)
+    several = found(4)
+    assert (several.same_option.estimate, several.same_letter.estimate) == (0, 0)
+    assert several.cloze_agreement.estimate < 1
+    for letter in several.letters:
+        assert letter.probability == pytest.approx(letter.uniform)
+
+
 def test_entropy_between_certainty_and_indifference():
     questions = make_questions(12)
-    orders = [len(q.choices) for q in cyclic_orders(questions)]
+    orders = [len(q.choices) for q in ask_in_orders(questions)]
     texts = scores([[0.0] * len(q.choices) for q in questions])
     alike = option_bias(questions, scores([[0.0] * n for n in orders]), texts)
     sure = option_bias(questions, scores([[0.0, *[-2000.0] * (n - 1)] for n in orders]), texts)
@@ -50,7 +70,7 @@ def test_entropy_between_certainty_and_indifference():
 def test_a_model_is_measured_as_evaluate_does():
     model, tokenizer, questions = make_model(), make_tokenizer(), make_questions(12)
     found = measure_bias(model, tokenizer, questions, progress=False)
-    asked = score_options(model, tokenizer, cyclic_orders(questions), progress=False)
+    asked = score_options(model, tokenizer, ask_in_orders(questions), progress=False)
     for letter, bias in zip(found.letters, average_orders(questions, asked)[1], strict=True):
         assert (letter.letter, letter.uniform) == (bias.letter, pytest.approx(bias.uniform))
         assert letter.probability == pytest.approx(bias.probability, rel=1e-4)

@@ -161,6 +161,22 @@ def test_what_a_reward_model_cannot_read_is_unjudged(folder, tmp_path):
     assert (found.rates.judged, found.unjudged) == (0, {"too long": 1})
 
 
+def test_a_reward_model_has_no_endpoint(folder, tmp_path, calibfast):
+    (tmp_path / "a.json").write_text('[{"instruction": "q", "output": "x"}]')
+    command = ("winrate", "--a", tmp_path / "a.json", "--b", tmp_path / "b.json", "--prompts", tmp_path / "a.json")
+    command += ("--judge", f"reward:{folder / 'reward'}", "--output", tmp_path / "out")
+    flags = {"--judge-model": "m", "--judge-settings": "{}", "--api-key-env": "K", "--concurrency": 8}
+    flags |= {"--requests-per-minute": 9, "--timeout": 120}
+    for flag, value in flags.items():
+        code, out, err = calibfast(*command, flag, value)
+        assert (code, out) == (2, "")
+        assert f"'{flag}': it is for an endpoint" in " ".join(err.split())
+    code, _, err = calibfast(*command, *(part for flag in flags.items() for part in flag))
+    assert code == 2
+    assert all(flag in err for flag in flags)
+    assert not (tmp_path / "out").exists()
+
+
 def test_what_is_no_reward_model(folder, tmp_path):
     (tmp_path / "a.json").write_text('[{"instruction": "q", "output": "x"}]')
     (tmp_path / "b.json").write_text('[{"instruction": "q", "output": "y"}]')

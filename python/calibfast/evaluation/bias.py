@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from calibfast.evaluation.options import score_options
-from calibfast.evaluation.permute import average_orders, cyclic_orders, orders_of
+from calibfast.evaluation.permute import ask_in_orders, average_orders, by_order
 from calibfast.metrics.interval_methods import SKEW, WILSON, Interval
 from calibfast.metrics.sample import FEWEST
 from calibfast.metrics.score_intervals import wilson
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LetterShare:
-    """How a letter fares when every option has had its place once.
+    """How a letter fares when every option has had its place equally often.
 
     Attributes:
         letter: The letter.
@@ -48,7 +48,9 @@ class OptionBias:
     """What decides a model's answers, if not the options.
 
     Attributes:
-        n: Questions, each asked in every cyclic order of its options.
+        n: Questions.
+        circles: Circular orders of its options that a question was asked in, each from every option on; see
+            `circular_orders`.
         letters: From A on.
         same_letter: Share of questions to which the answer is one letter in every order, whatever it names.
         same_option: Share of questions to which the answer is one option in every order, wherever it stands.
@@ -60,6 +62,7 @@ class OptionBias:
     """
 
     n: int
+    circles: int
     letters: tuple[LetterShare, ...]
     same_letter: Interval
     same_option: Interval
@@ -77,10 +80,11 @@ def measure_bias(
     tokenizer: PreTrainedTokenizerBase,
     questions: Sequence[Question],
     *,
+    circles: int = 1,
     batch_size: int = 64,
     progress: bool = True,
 ) -> OptionBias:
-    """Ask questions by letter in all cyclic orders of their options, and by the options' texts.
+    """Ask questions by letter in several orders of their options, and by the options' texts.
 
     A letter always stands at its own place, so what one draws and what the other does are not told apart.
 
@@ -88,42 +92,50 @@ def measure_bias(
         model: A causal language model, with or without an adapter.
         tokenizer: Its tokenizer.
         questions: At least 10, as each result has an interval.
+        circles: Circular orders of a question's options, each from every option on, so that every option has every
+            place equally often. 1 (default) is that of the file: all cyclic orders. More are drawn, the same at every
+            call; (K - 1)! are all K! orders of K options.
         batch_size: Questions in a forward pass at most. Default 64.
         progress: Whether to show a bar on stderr, if that is a terminal.
 
     Raises:
         InputError: The questions are fewer, or cannot be asked; see `score_options`.
     """
-    asked = score_options(model, tokenizer, cyclic_orders(questions), batch_size=batch_size, progress=progress)
+    orders = ask_in_orders(questions, circles)
+    asked = score_options(model, tokenizer, orders, batch_size=batch_size, progress=progress)
     texts = score_options(model, tokenizer, questions, scoring="cloze", batch_size=batch_size, progress=progress)
-    return option_bias(questions, asked, texts)
+    return option_bias(questions, asked, texts, circles)
 
 
-def option_bias(questions: Sequence[Question], asked: OptionScores, texts: OptionScores) -> OptionBias:
+def option_bias(
+    questions: Sequence[Question], asked: OptionScores, texts: OptionScores, circles: int = 1
+) -> OptionBias:
     """The same from scores.
 
     Args:
         questions: N questions.
-        asked: Those of `cyclic_orders(questions)`, by letter.
+        asked: Those of `ask_in_orders(questions, circles)`, by letter.
         texts: Those of the questions, by text.
+        circles: As there.
     """
     same_letter, same_option, entropy = [], [], []
     given: list[list[float]] = [[] for _ in range(asked.logits.shape[1])]
     uniform: list[list[float]] = [[] for _ in given]
-    for logs in orders_of(questions, asked):
-        size = len(logs)
+    for orders, logs in by_order(questions, asked, circles):
+        size = orders.shape[1]
         places = logs.argmax(axis=1)
         same_letter.append(len(set(places)) == 1)
-        same_option.append(len(set((places + np.arange(size)) % size)) == 1)
+        same_option.append(len(set(orders[np.arange(len(orders)), places])) == 1)
         # 0 ln 0 is 0.
         entropy.append(float(-(np.exp(logs) * np.maximum(logs, -1e300)).sum(axis=1).mean() / np.log(size)))
         for place, probability in enumerate(np.exp(logs).mean(axis=0)):
             given[place].append(float(probability))
             uniform[place].append(1 / size)
-    averaged, _ = average_orders(questions, asked)
+    averaged, _ = average_orders(questions, asked, circles)
     agreed = averaged.logits.argmax(axis=1) == texts.logits.argmax(axis=1)
     return OptionBias(
         n=len(questions),
+        circles=circles,
         letters=tuple(
             LetterShare(letter, float(np.mean(found)), _interval(np.array(found)), float(np.mean(fair)))
             for letter, found, fair in zip(LETTERS, given, uniform, strict=False)

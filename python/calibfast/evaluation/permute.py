@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import factorial
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class LetterBias:
-    """How a letter fares when every option has had its place once.
+    """How a letter fares when every option has had its place equally often.
 
     Attributes:
         letter: The letter.
@@ -33,63 +34,94 @@ class LetterBias:
     uniform: float
 
 
-def cyclic_orders(questions: Sequence[Question]) -> list[Question]:
-    """Each question as often as it has options, which stand one place further to the front each time."""
+def circular_orders(size: int, circles: int, row: int) -> NDArray[np.intp]:
+    """Orders in which every option stands equally often at every place.
+
+    An order and its rotations are a circle, of which K options have (K - 1)!.
+
+    Args:
+        size: K options.
+        circles: How many; all of them where there are no more. The first is that of the question as it is, the others
+            are drawn, none twice.
+        row: The question's place, which decides the draw.
+
+    Returns:
+        (R, K) the option that stands at each place; the K rotations of a circle stand together.
+    """
+    found = {tuple(range(size))}
+    draw = np.random.default_rng(row)
+    ordered = list(found)
+    while len(ordered) < min(circles, factorial(size - 1)):
+        circle = (0, *(1 + draw.permutation(size - 1)).tolist())
+        if circle not in found:
+            found.add(circle)
+            ordered.append(circle)
+    return np.array([np.roll(circle, -shift) for circle in ordered for shift in range(size)])
+
+
+def ask_in_orders(questions: Sequence[Question], circles: int = 1) -> list[Question]:
+    """Each question with its options in all `circular_orders`; with one circle, those of cyclic permutations."""
     return [
         replace(
             question,
-            choices=question.choices[shift:] + question.choices[:shift],
-            answer=(question.answer - shift) % len(question.choices),
-            truth=question.truth and question.truth[shift:] + question.truth[:shift],
-            votes=question.votes and question.votes[shift:] + question.votes[:shift],
+            choices=tuple(question.choices[option] for option in order),
+            answer=order.index(question.answer),
+            truth=question.truth and tuple(question.truth[option] for option in order),
+            votes=question.votes and tuple(question.votes[option] for option in order),
         )
-        for question in questions
-        for shift in range(len(question.choices))
+        for row, question in enumerate(questions)
+        for order in circular_orders(len(question.choices), circles, row).tolist()
     ]
 
 
-def orders_of(questions: Sequence[Question], scores: OptionScores) -> Iterator[NDArray[np.float64]]:
-    """Of each question of K options, (K, K) log-probabilities: by order, then by place.
+def by_order(
+    questions: Sequence[Question], scores: OptionScores, circles: int = 1
+) -> Iterator[tuple[NDArray[np.intp], NDArray[np.float64]]]:
+    """Of each question of K options, the (R, K) orders that it was asked in, and log-probabilities by order and place.
 
     Args:
         questions: N questions.
-        scores: Those of `cyclic_orders(questions)`.
+        scores: Those of `ask_in_orders(questions, circles)`.
+        circles: As there.
     """
     start = 0
-    for question in questions:
-        size = len(question.choices)
-        rows = scores.logits[start : start + size, :size].astype(np.float64)
-        start += size
-        yield rows - np.logaddexp.reduce(rows, axis=1, keepdims=True)
+    for row, question in enumerate(questions):
+        orders = circular_orders(len(question.choices), circles, row)
+        rows = scores.logits[start : start + len(orders), : orders.shape[1]].astype(np.float64)
+        start += len(orders)
+        yield orders, rows - np.logaddexp.reduce(rows, axis=1, keepdims=True)
 
 
-def average_orders(questions: Sequence[Question], scores: OptionScores) -> tuple[OptionScores, list[LetterBias]]:
+def average_orders(
+    questions: Sequence[Question], scores: OptionScores, circles: int = 1
+) -> tuple[OptionScores, list[LetterBias]]:
     """Put what the orders of each question gave together.
 
     Args:
         questions: N questions.
-        scores: Those of `cyclic_orders(questions)`.
+        scores: Those of `ask_in_orders(questions, circles)`.
+        circles: As there.
 
     Returns:
-        The N questions' scores: an option's probability is the mean over all places that it stood at, and a question's
-        letter mass the mean over its orders. And the letters' biases, from A on.
+        The N questions' scores: an option's probability is the mean over all orders, and a question's letter mass, too.
+        And the letters' biases, from A on.
     """
     longest = scores.logits.shape[1]
     logits = np.full((len(questions), longest), -np.inf, dtype=np.float32)
-    starts = np.cumsum([0, *(len(question.choices) for question in questions)])
     given, uniform, asked = np.zeros(longest), np.zeros(longest), np.zeros(longest)
-    for row, logs in enumerate(orders_of(questions, scores)):
-        size = len(logs)
-        # Place p of the order of shift s holds option p + s.
-        by_option = np.stack([np.roll(order, shift) for shift, order in enumerate(logs)])
+    counts = []
+    for row, (orders, logs) in enumerate(by_order(questions, scores, circles)):
+        count, size = orders.shape
+        by_option = np.take_along_axis(logs, orders.argsort(axis=1), axis=1)
         # In logarithms, as a probability that rounds to 0 would look like an option that is not there.
-        logits[row, :size] = np.logaddexp.reduce(by_option, axis=0) - np.log(size)
+        logits[row, :size] = np.logaddexp.reduce(by_option, axis=0) - np.log(count)
         given[:size] += np.exp(logs).mean(axis=0)
         uniform[:size] += 1 / size
         asked[:size] += 1
-    first, mass = starts[:-1], None
+        counts.append(count)
+    first, mass = np.cumsum([0, *counts[:-1]]), None
     if scores.letter_mass is not None:
-        mass = (np.add.reduceat(scores.letter_mass, first) / np.diff(starts)).astype(np.float32)
+        mass = (np.add.reduceat(scores.letter_mass, first) / counts).astype(np.float32)
     averaged = OptionScores(
         logits=logits,
         labels=scores.labels[first],
