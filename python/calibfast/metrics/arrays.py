@@ -62,6 +62,8 @@ def joined(parts: Sequence[Predictions]) -> Predictions:
 
 
 def _to_array(data: Any, name: str) -> NDArray[Any]:
+    if type(data) is np.ndarray:  # what follows takes longer than counting a few hundred rows
+        return data
     if isinstance(data, np.ma.MaskedArray):
         raise InputError(f"{name} is a masked array; select the valid rows first, or pass ignore_index")
     torch = sys.modules.get("torch")
