@@ -16,7 +16,10 @@ result compared before it is timed. calibfast's time is in nanoseconds per numbe
 times as long it took. *read* sums the same bytes by as many threads: nothing that looks at each number can be faster
 than that. Times vary with the machine and its load; quote ratios.
 
-    calibfast bench --peers --sizes {sizes}
+<!-- not run: it takes minutes; tests/cli/test_bench.py runs small sizes -->
+```sh
+calibfast bench --peers --sizes {sizes}
+```
 
 ![How many times as long others took](benchmark.png)
 """

@@ -266,6 +266,11 @@ def test_the_choice_says_where_nothing_helps_and_what_has_no_meaning():
         select(RAGGED, LABELS, logits=True, methods=["matrix"])
 
 
+def test_the_choice_takes_probabilities_of_a_coarser_type():
+    found = select(softmax(LOGITS, axis=1).astype(np.float32), LABELS, methods=["temperature"])
+    assert {each.method for each in found.candidates} == {"none", "temperature"}
+
+
 def test_fitting_says_which_extra_is_missing(monkeypatch):
     monkeypatch.setitem(__import__("sys").modules, "scipy.optimize", None)
     with pytest.raises(calibfast.MissingExtraError, match=r"calibfast\[recalibrate\]"):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from calibfast.errors import InputError
+from calibfast.metrics import evaluate
 from calibfast.recalibration.base import fingerprints, measure
 from calibfast.recalibration.methods import METHODS, recalibrator
 from calibfast.recalibration.options import read_labelled
@@ -115,7 +116,7 @@ def select(
     """
     options, right = read_labelled(p, labels, logits=logits, mask=mask)
     losses = {"none": _losses(options.probabilities(), right)}
-    candidates = [Candidate("none", measure(options.probabilities(), options, right), float(losses["none"].mean()))]
+    candidates = [Candidate("none", evaluate(p, labels, logits=logits, mask=mask), float(losses["none"].mean()))]
     for name in methods:
         try:
             found = _out_of_fold(recalibrator(name), options, right, folds)
