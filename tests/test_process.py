@@ -17,15 +17,24 @@ def python(code, **kwargs):
     return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, **kwargs).stdout
 
 
-def test_import_needs_numpy_alone():
+def test_import_needs_nothing_and_functions_need_numpy_alone():
     heavy = ["torch", "transformers", "peft", "matplotlib", "polars", "pyarrow", "scipy", "typer", "rich"]
-    loaded = python(f"import sys, calibfast; print([m for m in {heavy} if m in sys.modules])")
-    assert loaded.strip() == "[]"
+    loaded = f"print([m for m in {['numpy', *heavy]} if m in sys.modules])"
+    out = python(f"import sys, calibfast; {loaded}; calibfast.ece([0.5], [1]), calibfast.stream; {loaded}")
+    assert out.splitlines() == ["[]", "['numpy']"]
+
+
+def test_names_are_there_before_they_are_loaded():
+    code = (
+        "import calibfast; print(set(calibfast.__all__) <= set(dir(calibfast)), hasattr(calibfast, 'nothing'));"
+        "from calibfast import *; print(ece.__module__, recalibration.__name__)"
+    )
+    assert python(code).splitlines() == ["True False", "calibfast.metrics.functions calibfast.recalibration"]
 
 
 def test_import_is_quick():
     """Processor time, which a busy machine does not stretch; what NumPy itself takes is not counted."""
-    code = "import time, numpy; t = time.process_time(); import calibfast; print(time.process_time() - t)"
+    code = "import time, numpy; t = time.process_time(); from calibfast import ece; print(time.process_time() - t)"
     times = sorted(float(python(code)) for _ in range(5))
     assert times[2] < 0.15
 
