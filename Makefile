@@ -100,6 +100,11 @@ fuzz: $(BIN)/python $(BIN)/cargo-fuzz ## Fuzz what reads bytes, SECONDS=60 for e
 	    -max_total_time=$(SECONDS) -print_final_stats=1 -verbosity=0 || exit; \
 	done
 
+MINUTES ?= 60
+.PHONY: soak
+soak: setup ## Random rows, merges and kills against integer arithmetic, MINUTES=60
+	$(BIN)/python tests/soak.py --minutes $(MINUTES)
+
 .PHONY: clean
 clean: ## Remove everything that was made
 	rm -rf $(VENV) target dist calibfast-demo

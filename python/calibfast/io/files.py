@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import glob
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 from calibfast.errors import InputError
 from calibfast.io.folder import of_run
 from calibfast.io.predictions import FORMATS, LOGS, read_predictions
-from calibfast.io.remote import is_url, remote_files
+from calibfast.io.remote import RemoteFile, is_url, remote_files
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -49,11 +50,12 @@ def prediction_files(files: Files) -> list[File]:
         found += remote_files(str(each), FORMATS) if is_url(each) else _expanded(Path(each))
     if not found:
         raise InputError("there are no files to measure")
-    seen: set[File] = set()
+    seen: set[File | str] = set()
     for file in found:
-        if file.resolve() in seen:
+        real = file if isinstance(file, RemoteFile) else os.path.realpath(file)  # resolve() fails on circles
+        if real in seen:
             raise InputError(f"{file}: named twice; its rows would count twice")
-        seen.add(file.resolve())
+        seen.add(real)
     return found
 
 

@@ -71,10 +71,6 @@ class RemoteFile(NamedTuple):
         """Opening it tells."""
         return True
 
-    def resolve(self) -> RemoteFile:
-        """Itself."""
-        return self
-
     def absolute(self) -> RemoteFile:
         """Itself."""
         return self
