@@ -78,8 +78,9 @@ def _render(found: dict[str, dict[str, Collapse]], format: Format) -> str:  # no
         return render_rows(rows, "csv")
     text = render_rows([_said(name, normalize, each) for name, normalize, each in parts])
     first = parts[0][2]
-    for name, reason in first.not_measured.items():
-        text += f"no {name}: {reason}\n"
+    for reason in dict.fromkeys(first.not_measured.values()):
+        names = [name for name, why in first.not_measured.items() if why == reason]
+        text += f"no {', '.join(names)}: {reason}\n"
     if first.bins:
         text += "\nBy the share of people who prefer the chosen answer, from log-likelihoods as they are:\n"
         text += render_rows([row for name, both in found.items() for row in _bins(name, both["sum"])])

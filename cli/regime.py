@@ -46,11 +46,12 @@ def regime(
     text = render_rows([vars(epoch) for epoch in found.epochs], format.value)
     if format is Format.table:
         critical = found.critical_accuracy
+        interval = f" [{critical.low:.3f}, {critical.high:.3f}]"
         known = {
-            "truth": f"from the true probabilities; luck alone reaches {critical.high:.3f}",
-            "votes": f"from several people's answers, and at most {critical.high:.3f}",
-            "estimate": f"as far as the held-out questions tell (up to {critical.high:.3f}); it may be higher",
+            "truth": f", from the true probabilities; luck alone reaches {critical.high:.3f}",
+            "votes": f"{interval}, from several people's answers",
+            "estimate": f"{interval} as far as the held-out questions tell; it may be higher",
         }
-        text += f"\nA* = {critical.value:.3f}, {known[critical.known_by]}.\n"
+        text += f"\nA* = {critical.value:.3f}{known[critical.known_by]}.\n"
         text += f"Advice: {found.advice}.\nEvidence: {found.evidence}.\n"
     write(text)

@@ -22,7 +22,9 @@ Dtype = Annotated[
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...", rich_help_panel="Run")]
 SkipBadRows = Annotated[
     bool,
-    typer.Option("--skip-bad-rows", help="Leave out rows that are no question, and list them.", rich_help_panel="Data"),
+    typer.Option(
+        "--skip-bad-rows", help="Leave out rows that are not as they must be, and list them.", rich_help_panel="Data"
+    ),
 ]
 
 

@@ -61,7 +61,7 @@ def test_without_a_share(calibfast, tmp_path, model):
     pairs = write(tmp_path / "pairs.jsonl", [None] * 3)
     code, out, _ = calibfast("collapse", "--model", model, "--pairs", pairs)
     assert code == 0
-    assert "no exceeding: it compares with the share of people" in out
+    assert "no share, exceeding, excess, bins: these pairs do not have the share of people" in out
 
 
 def test_bad_input(calibfast, tmp_path, model):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -61,6 +62,26 @@ def test_every_epoch_is_measured_as_it_was(run, calibfast):
     assert len(list(csv.DictReader(io.StringIO(calibfast("regime", run, "--format", "csv")[1])))) == 3
 
 
+def test_an_estimate_of_the_highest_accuracy_needs_held_out_questions(run, calibfast, tmp_path):
+    rows = [json.loads(line) for line in (run.parent / "train.jsonl").read_text().splitlines()]
+    for row in rows:
+        del row["truth"]
+
+    def trained(name, count):
+        data = tmp_path / f"{name}.jsonl"
+        data.write_text("".join(json.dumps(row) + "\n" for row in rows[:count]))
+        model, output = run.parent / "model", tmp_path / name
+        train(replace(CONFIG, epochs=1), model=model, data=data, output=output, device="cpu", progress=False)
+        return calibfast("regime", output, "--device", "cpu")
+
+    code, out, err = trained("few", 60)
+    assert (code, out) == (2, "")
+    assert err.endswith("and the run held out 30; hold out more, or train on questions with 'truth' or 'votes'\n")
+    code, out, _ = trained("enough", 90)
+    assert code == 0
+    assert "as far as the held-out questions tell; it may be higher" in out
+
+
 def test_what_is_no_such_run_is_refused(run, calibfast, tmp_path):
     assert calibfast("regime", tmp_path)[0] == 2
     data = run.parent / "train.jsonl"
@@ -99,7 +120,11 @@ def test_advice(train_epochs, held_out_epochs, advice):
     questions = make_questions(400)
     found = _judge(questions, scored(*train_epochs), scored(*held_out_epochs, seed=1), CONFIG)
     assert found.advice.startswith(advice), (found.advice, found.evidence)
-    assert found.critical_accuracy.known_by == "estimate"
+    critical = found.critical_accuracy
+    assert critical.known_by == "estimate"
+    assert critical.low < critical.value < critical.high
+    for epoch in found.epochs:
+        assert epoch.regime == ("beyond the estimate" if epoch.train_accuracy > critical.high else "calibratable")
 
 
 def test_regimes_by_what_is_known_of_the_truth():

@@ -102,5 +102,5 @@ def test_bad_rows_are_named_or_left_out(tmp_path, fault):
 
 
 def test_a_share_that_was_asked_for_must_be_there(tmp_path):
-    with pytest.raises(InputError, match="field 'votes': None is no share"):
+    with pytest.raises(InputError, match="field 'votes': is missing"):
         read_preferences(write(tmp_path / "p.jsonl", [PLAIN]), share_key="votes")

@@ -161,6 +161,18 @@ def test_what_a_reward_model_cannot_read_is_unjudged(folder, tmp_path):
     assert (found.rates.judged, found.unjudged) == (0, {"too long": 1})
 
 
+def test_a_reward_that_is_no_number_is_no_tie(folder, tmp_path):
+    model = LlamaForSequenceClassification.from_pretrained(folder / "reward")
+    torch.nn.init.constant_(model.score.weight, torch.nan)
+    model.save_pretrained(tmp_path / "broken")
+    make_tokenizer(chat=True).save_pretrained(tmp_path / "broken")
+    for name in "ab":
+        (tmp_path / f"{name}.json").write_text(json.dumps([{"instruction": "q", "output": name}]))
+    sides = (str(tmp_path / "a.json"), str(tmp_path / "b.json"))
+    found = run_winrate(*sides, ["q"], str(tmp_path / "broken"), tmp_path / "out", device="cpu")
+    assert (found.rates.judged, found.rates.ties, found.unjudged) == (0, 0, {"not finite": 1})
+
+
 def test_a_reward_model_has_no_endpoint(folder, tmp_path, calibfast):
     (tmp_path / "a.json").write_text('[{"instruction": "q", "output": "x"}]')
     command = ("winrate", "--a", tmp_path / "a.json", "--b", tmp_path / "b.json", "--prompts", tmp_path / "a.json")

@@ -192,8 +192,10 @@ def _split_turns(
 
 def _share(row: Mapping[str, Any], key: str | None, fault: Fault) -> float | None:
     share = row.get(key or "share")
-    if share is None and key is None:
-        return None
+    if share is None:
+        if key is None:
+            return None
+        raise fault(key, "is missing; it is to hold the share of people who prefer the chosen answer")
     if isinstance(share, bool) or not isinstance(share, (int, float)) or not 0 <= share <= 1:
         raise fault(key or "share", f"{share!r} is no share of people in [0, 1]")
     return float(share)

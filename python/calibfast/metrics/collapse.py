@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     Floats = NDArray[np.float64]
 
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
-_NO_SHARE = "it compares with the share of people who prefer the chosen answer, which these pairs do not have"
+_NO_SHARE = "these pairs do not have the share of people who prefer the chosen answer"
 
 
 @dataclass(frozen=True)

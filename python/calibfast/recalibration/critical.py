@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from calibfast.recalibration.options import Options
 
 GROUPS = 20
+FEWEST_ROWS = 2 * GROUPS
 JACKKNIFE = f"mean top confidence, cross-fitted; jackknife over {GROUPS} groups (Quenouille 1956, Tukey 1958)"
 
 
@@ -83,8 +84,8 @@ def estimate_critical_accuracy(
     """
     method = recalibrator or TemperatureScaling()
     found = cross_fit(method, p, labels, logits=logits, mask=mask, folds=folds)
-    if len(found) < 2 * GROUPS:
-        raise InputError(f"an estimate of A* needs at least {2 * GROUPS} questions, got {len(found)}")
+    if len(found) < FEWEST_ROWS:
+        raise InputError(f"an estimate of A* needs at least {FEWEST_ROWS} questions, got {len(found)}")
     estimate = float(found.max(axis=1).mean())
     half = student_quantile(LEVEL, GROUPS - 1) * _jackknife(method, *read_labelled(p, labels, logits=logits, mask=mask))
     _, correct = read_rows(found, labels).top()

@@ -21,6 +21,7 @@ from calibfast.metrics.score_intervals import normal_quantile
 from calibfast.models.encoding import encode_questions
 from calibfast.models.several import each_model
 from calibfast.recalibration import TemperatureScaling, cross_fit, estimate_critical_accuracy
+from calibfast.recalibration.critical import FEWEST_ROWS
 from calibfast.training.config import TrainingConfig
 from calibfast.training.fit import epoch_folders
 from calibfast.training.run import RESULT_FILE, file_hash, questions_of
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
     Floats = NDArray[np.float64]
 
+Regimes = Literal["calibratable", "beyond the estimate", "non-calibratable"]
 LEVEL = 0.95
 
 
@@ -44,12 +46,14 @@ class CriticalAccuracy:
 
     Attributes:
         value: As far as it is known.
+        low: The interval's lower end; where the truth is known, `value`.
         high: What an accuracy must exceed to be beyond it: the interval's upper end, or where the truth is known, what
             the luck of the draw can add to the accuracy of a model that knows it, at 95%.
         known_by: "truth"; "votes", of several people; or "estimate", from the held-out questions, which is at most A*.
     """
 
     value: float
+    low: float
     high: float
     known_by: Literal["truth", "votes", "estimate"]
 
@@ -63,8 +67,9 @@ class Epoch:
         train_accuracy: On the training questions.
         train_conf_ece: On the training questions, against their answers.
         train_target_ece: On the training questions, against the truth, where it is known; see `calibfast.target_ece`.
-        excess: Training accuracy beyond A*, 0 where there is none.
-        regime: "non-calibratable" where the training accuracy is above `CriticalAccuracy.high`.
+        excess: Training accuracy beyond `CriticalAccuracy.value`, 0 where there is none.
+        regime: "non-calibratable" where the training accuracy is above `CriticalAccuracy.high`; where that is estimated
+            from held-out questions "beyond the estimate", as A* may be higher, and no error is forced up to it.
         accuracy: On the held-out questions.
         conf_ece: On the held-out questions.
         nll: On the held-out questions.
@@ -75,7 +80,7 @@ class Epoch:
     train_conf_ece: float
     train_target_ece: float | None
     excess: float
-    regime: Literal["calibratable", "non-calibratable"]
+    regime: Regimes
     accuracy: float
     conf_ece: float
     nll: float
@@ -138,7 +143,8 @@ def measure_regime(
         progress: Whether to show a bar on stderr, if that is a terminal.
 
     Raises:
-        InputError: The folder is no such run, or its model or questions are not what they were.
+        InputError: The folder is no such run, its model or questions are not what they were, or it held out fewer than
+            40 questions where A* must be estimated.
     """
     run = Path(run)
     epochs = epoch_folders(run)
@@ -149,6 +155,11 @@ def measure_regime(
     if file_hash(result["data"]) != result["data_sha256"]:
         raise InputError(f"{result['data']}: is not the file that {run} was trained on any more")
     sets = questions_of(config, result["data"], skip_bad_rows=True, progress=False)
+    if len(sets[1]) < FEWEST_ROWS and not all(question.truth or question.votes for question in sets[0]):
+        raise InputError(
+            f"{run}: A* is estimated from held-out questions, {FEWEST_ROWS} at least, and the run held out "
+            f"{len(sets[1])}; hold out more, or train on questions with 'truth' or 'votes'"
+        )
     labels = [np.array([question.answer for question in questions]) for questions in sets]
     train, held_out = (_Scored([], each) for each in labels)
     folders = list(epochs.values())
@@ -164,6 +175,7 @@ def measure_regime(
 
 def _judge(questions: Sequence[Question], train: _Scored, held_out: _Scored, config: TrainingConfig) -> Regime:
     critical = _critical(questions, held_out)
+    beyond: Regimes = "beyond the estimate" if critical.known_by == "estimate" else "non-calibratable"
     epochs = []
     for number in range(len(train.logits)):
         own, other = (
@@ -177,7 +189,7 @@ def _judge(questions: Sequence[Question], train: _Scored, held_out: _Scored, con
                 train_conf_ece=own.conf_ece,
                 train_target_ece=_against_truth(questions, train.logits[number], config.bins),
                 excess=max(0.0, own.accuracy - critical.value),
-                regime="non-calibratable" if own.accuracy > critical.high else "calibratable",
+                regime=beyond if own.accuracy > critical.high else "calibratable",
                 accuracy=other.accuracy,
                 conf_ece=other.conf_ece,
                 nll=other.nll,
@@ -192,16 +204,17 @@ def _critical(questions: Sequence[Question], held_out: _Scored) -> CriticalAccur
     if all(question.truth for question in questions):
         highest = np.array([max(question.truth or ()) for question in questions])
         luck = normal_quantile(LEVEL) * float(np.sqrt((highest * (1 - highest)).sum())) / len(highest)
-        return CriticalAccuracy(float(highest.mean()), float(highest.mean()) + luck, "truth")
+        value = float(highest.mean())
+        return CriticalAccuracy(value, value, value + luck, "truth")
     if all(question.votes for question in questions):
         widest = max(len(question.choices) for question in questions)
         votes = [[*(question.votes or ()), *[0] * (widest - len(question.choices))] for question in questions]
         counted = calibfast.critical_accuracy_of_answers(votes)
-        return CriticalAccuracy(counted.estimate, counted.high, "votes")
+        return CriticalAccuracy(counted.estimate, counted.low, counted.high, "votes")
     # Each epoch's is a lower bound, so the highest is the nearest.
     found = [estimate_critical_accuracy(logits, held_out.labels, logits=True) for logits in held_out.logits]
     nearest = max((each.confidence for each in found), key=lambda each: each.estimate)
-    return CriticalAccuracy(nearest.estimate, nearest.high, "estimate")
+    return CriticalAccuracy(nearest.estimate, nearest.low, nearest.high, "estimate")
 
 
 def _against_truth(questions: Sequence[Question], logits: NDArray[np.float32], bins: int) -> float | None:
