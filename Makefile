@@ -14,7 +14,7 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
 .PHONY: help
 help: ## What there is to make
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -105,6 +105,44 @@ MINUTES ?= 60
 soak: setup ## Random rows, merges and kills against integer arithmetic, MINUTES=60
 	$(BIN)/python tests/soak.py --minutes $(MINUTES)
 
+# Zig links against an old glibc, so that the wheel runs on systems of many years.
+.PHONY: wheels
+wheels: $(BIN)/python ## A release's wheel, source package and crate, checked, in dist/
+	$(UV) --group release
+	rm -rf dist
+	PATH="$(CURDIR)/$(BIN):$$PATH" CARGO_TARGET_DIR="$(CURDIR)/target" \
+	  maturin build --release --strip --zig --compatibility pypi --sdist --out dist
+	$(BIN)/twine check --strict dist/*
+	cargo publish --dry-run --package calibfast-core
+
+OLDEST ?= 3.10
+NEWEST ?= 3.14
+.PHONY: wheels-test
+wheels-test: wheels ## The wheel in two environments: the oldest Python, NumPy and Typer, and the newest
+	set -e; for versions in '$(OLDEST) lowest-direct' '$(NEWEST) highest'; do set -- $$versions; \
+	  $(BIN)/uv venv --quiet --clear --python $$1 $(VENV)/$$2; \
+	  $(BIN)/uv pip install --quiet --python $(VENV)/$$2 --resolution $$2 dist/*.whl; \
+	  $(BIN)/uv pip install --quiet --python $(VENV)/$$2 --group wheel; \
+	  $(BIN)/uv pip list --quiet --python $(VENV)/$$2 | grep -E '^(calibfast|numpy|typer) '; \
+	  $(VENV)/$$2/bin/pytest -q -r s tests/metrics tests/test_e_step.py tests/test_instruction_sets.py; \
+	done
+
+$(BIN)/cargo-deny:
+	cargo install --quiet --locked --root $(VENV) cargo-deny
+
+reachable = curl --silent --fail --location --max-time 30 --output /dev/null
+.PHONY: audit
+audit: $(BIN)/python $(BIN)/cargo-deny ## Licences and known vulnerabilities of all that a plain installation brings
+	$(UV) --group release
+	$(BIN)/cargo-deny check licenses bans sources
+	$(BIN)/uv venv --quiet --clear $(VENV)/plain
+	$(BIN)/uv pip install --quiet --python $(VENV)/plain -r pyproject.toml
+	$(BIN)/pip-licenses --python $(VENV)/plain/bin/python --partial-match --allow-only='MIT;BSD;ISC;PSF'
+	if $(reachable) https://github.com/rustsec/advisory-db; then $(BIN)/cargo-deny check advisories; \
+	else echo 'SKIPPED: advisories of crates; their database cannot be reached' >&2; fi
+	if $(reachable) https://pypi.org/pypi/numpy/json; then $(BIN)/pip-audit --path $(VENV)/plain/lib/python*/site-packages; \
+	else echo 'SKIPPED: advisories of Python packages; pypi.org cannot be reached' >&2; fi
+
 .PHONY: clean
 clean: ## Remove everything that was made
-	rm -rf $(VENV) target dist calibfast-demo
+	rm -rf $(VENV) target dist site calibfast-demo

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 import sys
 import traceback
 from typing import Annotated, Any, NoReturn
@@ -35,6 +36,10 @@ COMMANDS = (
 
 _INTERRUPTED = 130
 _BUG = 70
+
+_COMPLETING = "_CALIBFAST_COMPLETE" in os.environ
+if _COMPLETING:  # Typer folds what it proposes at 80 columns, and fish takes each line for a proposal of its own
+    os.environ["TERMINAL_WIDTH"] = "1000"
 
 # Older Typers raise click's UsageError, newer ones their own copy of it; neither has a public name in Typer.
 _UsageError: Any = typer.BadParameter.__mro__[1]
@@ -74,7 +79,7 @@ class LazyGroup(TyperGroup):
         return typer.main.get_command(single)
 
 
-app = typer.Typer(cls=LazyGroup, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(cls=LazyGroup, pretty_exceptions_enable=False, rich_markup_mode=None)
 
 
 def _print_version(wanted: bool) -> None:
@@ -115,8 +120,9 @@ def _run(arguments: list[str]) -> int:
     except BrokenPipeError:
         discard_stdout()
         return 0
-    except SystemExit:
-        return 0  # how Typer ends on a closed pipe, and on nothing else when it is not standalone
+    except SystemExit as ended:
+        # A shell is told whether there are proposals; otherwise Typer ends so on a closed pipe, and on nothing else.
+        return int(ended.code or 0) if _COMPLETING else 0
     except OSError as error:
         return _fail(f"{error.filename}: {error.strerror}" if error.filename else str(error))
     except (KeyboardInterrupt, typer.Abort):

@@ -272,7 +272,7 @@ def shares(p, bins, name):
         count = np.histogram(p, np.append(np.linspace(0, 1 + 1e-8, bins + 1), 2))[0]
     else:
         inner = (np.percentile(p, fractions * 100) if name == "sklearn-quantile" else fractions)[1:-1]
-        count = np.diff([0, *(np.sum(p <= edge) for edge in inner), len(p)])
+        count = np.diff([0, *(np.sum(np.float64(p) <= edge) for edge in inner), len(p)])
     return count[count > 0] / len(p)
 
 

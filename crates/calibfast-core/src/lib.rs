@@ -1,17 +1,4 @@
-//! Exact, mergeable calibration metrics.
-//!
-//! A [`State`] counts predictions into bins, in memory that rows do not change, and every order of rows, chunks,
-//! merges and threads gives the same bits:
-//!
-//! ```
-//! use calibfast_core::{Edges, Norm, Parts, State};
-//!
-//! let mut state = State::new(Edges::equal_width(10)?, Parts::default());
-//! state.update_confidences(&[0.95_f32, 0.95, 0.6, 0.6], &[1, 0, 1, 0], None)?;
-//! let ece = state.confidence_error(Norm::L1)?;
-//! assert!((ece - 0.275).abs() < 1e-7);
-//! # Ok::<(), calibfast_core::Error>(())
-//! ```
+#![doc = include_str!("../README.md")]
 
 mod bins;
 mod classwise;
