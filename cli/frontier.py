@@ -50,7 +50,5 @@ def frontier(
     for domain, values in found.test.items():
         measured = "accuracy {accuracy:.4f}, conf-ECE {conf_ece:.4f}, NLL {nll:.4f}".format(**values)
         text += f"Chosen, on the test questions {'in' if domain == 'in' else 'out of'} domain: {measured}.\n"
-    if found.earlier is not None:
-        early = found.earlier
-        text += f"{early.method} had a lower NLL after epoch {early.epoch} ({early.nll:.4f}); train it for that long.\n"
+    text += f"Advice: {found.advice}.\nEvidence: {found.evidence}.\n"
     write(text)

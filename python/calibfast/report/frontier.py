@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from itertools import cycle
 from pathlib import Path
 from statistics import mean
 from typing import TYPE_CHECKING, Any
@@ -57,12 +58,16 @@ class Frontier:
         chosen: Of the last epochs the one of the lowest held-out NLL.
         test: Its accuracy, conf-ECE and NLL on the test questions of each domain (`in`, `out`), in the mean over seeds.
         earlier: A point of an earlier epoch with a lower held-out NLL, or None: a shorter training of it may be better.
+        advice: A sentence.
+        evidence: Why, by the held-out questions.
     """
 
     points: tuple[Point, ...]
     chosen: Point
     test: dict[str, dict[str, float]]
     earlier: Point | None
+    advice: str
+    evidence: str
 
     def to_dict(self) -> dict[str, Any]:
         """The result as plain dictionaries, lists and numbers."""
@@ -114,11 +119,14 @@ def read_frontier(folder: str | Path) -> Frontier:
     chosen = min(at_hand, key=lambda point: point.nll)
     lowest = min(points, key=lambda point: point.nll)
     earlier = lowest if lowest.nll < chosen.nll and not lowest.last else None
-    return Frontier(points, chosen, _test(list(files[chosen.method].values()), _bins(runs[0])), earlier)
+    test = _test(list(files[chosen.method].values()), _bins(runs[0]))
+    return Frontier(points, chosen, test, earlier, *_advise(points, chosen, earlier, by_seed))
 
 
 def plot_frontier(frontier: Frontier, path: str | os.PathLike[str]) -> None:
     """Draw accuracy against conf-ECE and against NLL: each method's epochs as a line, the chosen point with a ring.
+
+    The axes reach the model as it came where nothing beats it; else the legend says where it is.
 
     Args:
         frontier: What to draw; points that nothing beats are filled.
@@ -129,21 +137,64 @@ def plot_frontier(frontier: Frontier, path: str | os.PathLike[str]) -> None:
         MissingExtraError: matplotlib is not installed.
     """
     check_picture_path("a picture of a frontier", path)
+    lines: dict[str, list[Point]] = {}
+    for point in frontier.points:
+        lines.setdefault(point.method, []).append(point)
+    lines[ALIGNED] = lines.pop(ALIGNED)
     with picture(path, 9.6, 4.4) as figure:
+        from matplotlib import colormaps
+
+        colormap = colormaps["tab10" if len(lines) <= 10 else "tab20"]
+        colors = cycle(map(colormap, range(colormap.N)))
         panels = figure.subplots(1, 2, sharey=True)
-        for axes, metric, label in zip(panels, ("conf_ece", "nll"), ("conf-ECE", "NLL"), strict=True):
-            for method in dict.fromkeys(point.method for point in frontier.points):
-                own = [point for point in frontier.points if point.method == method]
+        for (method, own), color in zip(lines.items(), colors, strict=False):
+            label = method
+            if method == ALIGNED:
+                label += f" (conf-ECE {own[0].conf_ece:.2f}, NLL {own[0].nll:.2f})"
+            for axes, metric in zip(panels, ("conf_ece", "nll"), strict=True):
+                if method == ALIGNED and not own[0].best:
+                    axes.set_xlim(axes.get_xlim())  # it is so far off that all else would be one spot
                 across, up = [getattr(point, metric) for point in own], [point.accuracy for point in own]
-                [line] = axes.plot(across, up, linewidth=0.8, alpha=0.6)
-                filled = [line.get_color() if point.best else "white" for point in own]
-                axes.scatter(across, up, s=22, c=filled, edgecolors=line.get_color(), label=method, zorder=2)
-            chosen = frontier.chosen
+                axes.plot(across, up, linewidth=0.8, alpha=0.6, color=color)
+                filled = [color if point.best else "white" for point in own]
+                axes.scatter(across, up, s=22, c=filled, edgecolors=color, label=label, zorder=2)
+        chosen = frontier.chosen
+        for axes, metric, name in zip(panels, ("conf_ece", "nll"), ("conf-ECE", "NLL"), strict=True):
             axes.scatter([getattr(chosen, metric)], [chosen.accuracy], s=140, facecolors="none", edgecolors="#444444")
-            axes.set(xlabel=f"{label} on held-out questions")
+            axes.set(xlabel=f"{name} on held-out questions")
             axes.spines[["top", "right"]].set_visible(False)
         panels[0].set_ylabel("accuracy on held-out questions")
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=3, frameon=False)
+
+
+def _advise(
+    points: Sequence[Point],
+    chosen: Point,
+    earlier: Point | None,
+    by_seed: Mapping[tuple[str, int], Mapping[str, Mapping[str, float]]],
+) -> tuple[str, str]:
+    """What to do and why."""
+    taken = earlier or chosen
+    if taken.method == ALIGNED:
+        advice = "keep the model as it came"
+    elif taken.method == _TEMPERATURE:
+        advice = "a temperature is enough: calibfast train --method temperature"
+    elif earlier is not None:
+        advice = f"stop {taken.method} at epoch {taken.epoch}"
+    else:
+        advice = f"use {taken.method} for {taken.epoch} epochs"
+    evidence = f"it has a held-out NLL of {taken.nll:.3f}, conf-ECE {taken.conf_ece:.3f}, accuracy {taken.accuracy:.3f}"
+    # What was trained stands against what was not, and a point whose model is gone against the one that is at hand.
+    others = [chosen] if earlier else [point for point in points if (point.epoch > 0) != (chosen.epoch > 0)]
+    if others:
+        other = min(others, key=lambda point: point.nll)
+        own, theirs = (by_seed[point.method, point.epoch] for point in (taken, other))
+        both = own.keys() & theirs.keys()
+        lower = sum(own[seed]["nll"] < theirs[seed]["nll"] for seed in both)
+        after = f" after epoch {other.epoch}" if other.epoch else ""
+        evidence += f"; {other.method}{after} has {other.nll:.3f}, {other.conf_ece:.3f} and {other.accuracy:.3f}"
+        evidence += f", and a higher NLL on {lower} of {len(both)} seeds"
+    return advice, evidence
 
 
 def _measured(run: Path) -> list[tuple[str, int, Mapping[str, float]]]:
