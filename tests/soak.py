@@ -22,8 +22,6 @@ from calibfast._core import State
 from calibfast.io import stream
 from calibfast.io.partial import Partial
 
-stream._SECONDS = 0  # the state is written after every file, so that kills meet it half written
-
 
 def draw(rng):
     """Confidences and zeros and ones, or probabilities and labels, in one of the float types."""
@@ -96,6 +94,7 @@ def measured_by_killed_processes(files, bins, rng, kills):
     for attempt in range(6):
         child = os.fork()
         if child == 0:
+            stream._SECONDS = 0  # the state is written after every file, so that kills meet it half written
             try:
                 stream.measure_files(files, bins=bins, threads=1, state=path)
                 os._exit(0)
