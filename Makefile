@@ -21,8 +21,12 @@ $(BIN)/python:
 	$(BIN)/python -m pip install --quiet uv
 
 # The extension is built once and installed in place: edits of Python files need no rebuild.
-$(VENV)/demo.stamp: $(BIN)/python $(SOURCES)
+$(VENV)/core.stamp: $(BIN)/python $(SOURCES)
 	$(UV) 'maturin>=1.16,<2' 'numpy>=1.26' 'typer>=0.19'
+	$(BIN)/maturin develop --release --uv
+	@touch $@
+
+$(VENV)/demo.stamp: $(VENV)/core.stamp
 	$(BIN)/maturin develop --release --uv --extras train,plot
 	@touch $@
 
@@ -84,9 +88,9 @@ bench: setup ## Benchmarks beside NumPy
 	$(BIN)/calibfast bench
 
 .PHONY: docs
-docs: $(BIN)/python ## The pages as a site, in site/
+docs: $(VENV)/core.stamp ## The pages as a site, in site/
 	$(UV) --group docs
-	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 SECONDS ?= 60
 $(BIN)/cargo-fuzz:

@@ -96,7 +96,7 @@ def names(tmp_path):
     torch.manual_seed(0)
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    makers = {"dropins.md": classifier, "training.md": language_model}
+    makers = {"dropins.md": lightning, "trainer.md": trainers, "training.md": language_model}
     yield lambda page: makers.get(page.name, lambda _: {})(tmp_path)
     torch.set_num_threads(threads)
     plt.close("all")
@@ -110,31 +110,33 @@ class QuietTrainer(Trainer):
         self.remove_callback(PrinterCallback)
 
 
-def arguments(folder):
-    return TrainingArguments(str(folder), use_cpu=True, num_train_epochs=1, disable_tqdm=True, report_to="none")
-
-
-def classifier(folder):
-    config = make_model().config
-    config.update({"num_labels": 3, "pad_token_id": 0})
+def lightning(folder):
     switched_off = ("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary")
-    return {
-        "quiet": {"accelerator": "cpu", "default_root_dir": folder, **dict.fromkeys(switched_off, False)},
-        "model": LlamaForSequenceClassification(config),
-        "arguments": arguments(folder),
-        "rows": [{"input_ids": [5, 6, row], "label": row % 3} for row in range(20)],
-        "Trainer": QuietTrainer,
-    }
+    return {"quiet": {"accelerator": "cpu", "default_root_dir": folder, **dict.fromkeys(switched_off, False)}}
 
 
 def language_model(folder):
-    model, tokenizer, questions = make_model(), make_tokenizer(), make_questions(12)
-    contexts = [encoded.context[-16:] for encoded in encode_questions(tokenizer, questions)]
+    return {"model": make_model(), "tokenizer": make_tokenizer(), "questions": make_questions(12)}
+
+
+def trainers(folder):
+    given = language_model(folder)
+    contexts = [encoded.context[-16:] for encoded in encode_questions(given["tokenizer"], given["questions"])]
+    settings = TrainingArguments(str(folder), use_cpu=True, num_train_epochs=1, disable_tqdm=True, report_to="none")
     trainer = QuietTrainer(
-        model,
-        arguments(folder),
+        given["model"],
+        settings,
         data_collator=default_data_collator,
         train_dataset=[{"input_ids": context, "labels": context} for context in contexts],
-        processing_class=tokenizer,
+        processing_class=given["tokenizer"],
     )
-    return {"trainer": trainer, "model": model, "tokenizer": tokenizer, "questions": questions}
+    config = make_model().config
+    config.update({"num_labels": 3, "pad_token_id": 0})
+    return {
+        "trainer": trainer,
+        "questions": given["questions"],
+        "Trainer": QuietTrainer,
+        "classifier": LlamaForSequenceClassification(config),
+        "arguments": settings,
+        "rows": [{"input_ids": [5, 6, row], "label": row % 3} for row in range(20)],
+    }

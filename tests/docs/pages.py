@@ -13,6 +13,7 @@ import typer
 import yaml
 
 from calibfast.cli.app import app
+from calibfast.data.questions import read_questions
 
 ROOT = Path(__file__).parents[2]
 CRATE = ROOT / "crates" / "calibfast-core" / "README.md"
@@ -114,7 +115,8 @@ class Reader:
         for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
             command, _, shown = part.partition("\n")
             printed = self._run(command)
-            assert doctest.OutputChecker().check_output(shown, printed, doctest.ELLIPSIS), f"prints\n{printed}"
+            wanted, found = ("\n".join(map(str.rstrip, text.strip("\n").splitlines())) for text in (shown, printed))
+            assert doctest.OutputChecker().check_output(wanted, found, doctest.ELLIPSIS), f"prints\n{printed}"
 
     def _run(self, command: str) -> str:
         words = shlex.split(command, comments=True)
@@ -131,6 +133,11 @@ class Reader:
         """It is the file of settings of the commands after it."""
         assert isinstance(yaml.safe_load(block.text), dict)
         Path("settings.yaml").write_text(block.text, encoding="utf-8")
+
+    def _read_json(self, block: Block) -> None:
+        """It is the question file of the commands after it."""
+        Path("questions.jsonl").write_text(block.text, encoding="utf-8")
+        read_questions("questions.jsonl")
 
     def _read_usage(self, block: Block) -> None:
         """Each option must be one of a command before it."""

@@ -6,6 +6,7 @@
 | `sh` | each command must succeed |
 | `console` | each `$ command` must print what stands below it |
 | `yaml` | is the file `settings.yaml` of the commands after it |
+| `json` | is a question file |
 | `usage` | every option must be one of the command's |
 | `rust` | `cargo test --doc` runs it, in the README of the crate |
 | `text` | nothing; it may hold no command |
