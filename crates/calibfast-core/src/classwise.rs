@@ -3,6 +3,7 @@
 
 use crate::bins::{Cell, Cells};
 use crate::edges::Lookup;
+use crate::float::Float;
 use crate::options::{Row, WIDE};
 use crate::two_phase::{self, COUNT_SHIFT, ROWS as TILE, TwoPhase};
 use crate::two_phase_wide::{self, COPIES, MAX_BINS, ROWS, TwoPhaseWide, Words, phase_two};
@@ -98,9 +99,9 @@ impl<'a> Classwise<'a> {
 
     /// Rows of few options, class by class; `is_present`, of row and class, where some are absent.
     #[inline(always)]
-    pub(crate) fn insert_columns(
+    pub(crate) fn insert_columns<P: Float>(
         &mut self,
-        columns: &[[f64; TILE]],
+        columns: &[[P; TILE]],
         labels: &[i64; TILE],
         is_present: Option<impl Fn(usize, usize) -> bool>,
     ) {
@@ -109,7 +110,7 @@ impl<'a> Classwise<'a> {
         let size = (absent + 1) * COPIES;
         for (class, column) in columns.iter().enumerate() {
             if let PhaseOne::Short(kernel) = &self.phase_one {
-                let (p, hit) = (column.map(|p| p as f32), labels.map(|label| u8::from(label == class as i64)));
+                let (p, hit) = (column.map(|p| p.to_f64() as f32), labels.map(|label| u8::from(label == class as i64)));
                 let (mut ids, mut words) = ([0; TILE], [0; TILE]);
                 if kernel.phase_one(&p, &hit, &mut ids, &mut words).is_fine() {
                     self.fine[class] += p.iter().map(|&p| two_phase::fine(p)).sum::<u64>();
@@ -142,16 +143,22 @@ impl<'a> Classwise<'a> {
         }
     }
 
-    /// A row of many options; `is_present` where some are absent.
+    /// A row of many options, whose probabilities are the shares divided by `sum`; `is_present` where some are absent.
     #[inline(always)]
-    pub(crate) fn insert_row(&mut self, row: &Row, label: usize, is_present: Option<impl Fn(usize) -> bool>) {
+    pub(crate) fn insert_row<P: Float>(
+        &mut self,
+        shares: &[P],
+        sum: f64,
+        label: usize,
+        is_present: Option<impl Fn(usize) -> bool>,
+    ) {
         self.hold(1);
         let absent = self.lookup.bins() + 1;
         if let PhaseOne::Short(kernel) = &self.phase_one {
             let mut p = [0.0; TILE];
-            for (block, shares) in row.shares().chunks(TILE).enumerate() {
+            for (block, shares) in shares.chunks(TILE).enumerate() {
                 let first = block * TILE;
-                p.iter_mut().zip(shares).for_each(|(p, &share)| *p = share as f32);
+                p.iter_mut().zip(shares).for_each(|(p, &share)| *p = share.to_f64() as f32);
                 let mut hit = [0; TILE];
                 if let Some(hit) = hit.get_mut(label.wrapping_sub(first)) {
                     *hit = 1;
@@ -165,20 +172,21 @@ impl<'a> Classwise<'a> {
                         *id = if is_present(first + i) { *id } else { 2 * absent as u8 };
                     }
                 }
-                let classes = self.histogram[first * (absent + 1)..].chunks_exact_mut(absent + 1);
-                for (histogram, (&id, &word)) in classes.zip(ids.iter().zip(&words)) {
-                    histogram.as_flattened_mut()[usize::from(id)] += short(word);
+                let size = 2 * (absent + 1);
+                let places: [u32; TILE] = std::array::from_fn(|i| (i * size) as u32 + u32::from(ids[i]));
+                let histogram = &mut self.histogram.as_flattened_mut()[first * size..];
+                for (&place, &word) in places[..shares.len()].iter().zip(&words) {
+                    histogram[place as usize] += short(word);
                 }
             }
             return;
         }
         let mut p = [0.0; ROWS];
-        for (block, shares) in row.shares().chunks(ROWS).enumerate() {
+        for (block, shares) in shares.chunks(ROWS).enumerate() {
             let first = block * ROWS;
-            if row.sum() == 1.0 {
-                p[..shares.len()].copy_from_slice(shares);
-            } else {
-                p.iter_mut().zip(shares).for_each(|(p, share)| *p = share / row.sum());
+            p.iter_mut().zip(shares).for_each(|(p, share)| *p = share.to_f64());
+            if sum != 1.0 {
+                p.iter_mut().for_each(|p| *p /= sum);
             }
             let mut hit = [0; ROWS];
             if let Some(hit) = hit.get_mut(label.wrapping_sub(first)) {
@@ -200,15 +208,16 @@ impl<'a> Classwise<'a> {
     }
 
     #[inline(always)]
-    fn phase_one(&self, p: &[f64; ROWS], hit: &[u8; ROWS]) -> ([u16; ROWS], [Words; ROWS]) {
+    fn phase_one<P: Float>(&self, p: &[P; ROWS], hit: &[u8; ROWS]) -> ([u16; ROWS], [Words; ROWS]) {
         let (mut slots, mut words) = ([0; ROWS], [[0; 2]; ROWS]);
         match &self.phase_one {
             PhaseOne::Double(kernel) => _ = kernel.phase_one(p, hit, &mut slots, &mut words),
             PhaseOne::Single(kernel) => _ = kernel.phase_one(p, hit, &mut slots, &mut words),
             PhaseOne::Lookup | PhaseOne::Short(_) => {
                 for i in 0..ROWS {
-                    slots[i] = self.lookup.bin(p[i]) as u16 + 1;
-                    words[i] = two_phase_wide::words(p[i], hit[i]);
+                    let p = p[i].to_f64();
+                    slots[i] = self.lookup.bin(p) as u16 + 1;
+                    words[i] = two_phase_wide::words(p, hit[i]);
                 }
             }
         }

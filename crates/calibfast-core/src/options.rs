@@ -4,7 +4,7 @@
 #![allow(clippy::inline_always)]
 
 use crate::error::{Error, Result};
-use crate::exp::exp;
+use crate::exp::exp_of;
 use crate::float::Float;
 use crate::log::log;
 use crate::tops::Tops;
@@ -178,7 +178,7 @@ impl<T: Float> Options<'_, T> {
         to.form = self.form;
         (to.top, to.present, to.sum) = match self.form {
             Form::Probabilities => read_probabilities::<T>(row, mask, shares),
-            Form::Logits => read_logits(row, mask, shares),
+            Form::Logits => read_logits::<T>(row, mask, shares),
         }?;
         Ok(())
     }
@@ -284,7 +284,7 @@ fn read_probabilities<T: Float>(row: usize, mask: Option<&[bool]>, shares: &[f64
 /// Softmax in double precision, whatever the type of the logits: they become exponentials; index of the largest,
 /// number present, and what to divide by.
 #[inline(always)]
-fn read_logits(row: usize, mask: Option<&[bool]>, shares: &mut [f64]) -> Result<(usize, usize, f64)> {
+fn read_logits<T: Float>(row: usize, mask: Option<&[bool]>, shares: &mut [f64]) -> Result<(usize, usize, f64)> {
     if shares.iter().fold(0, |bad, &value| bad | u8::from(!is_logit(value))) != 0 {
         let (column, value) = first_bad(shares, is_logit);
         return Err(Error::Logit { row, column, value });
@@ -300,7 +300,7 @@ fn read_logits(row: usize, mask: Option<&[bool]>, shares: &mut [f64]) -> Result<
     }
     let present = shares.iter().map(|&value| usize::from(value != f64::NEG_INFINITY)).sum();
     for share in &mut *shares {
-        *share = exp(*share - max);
+        *share = exp_of::<T>(*share - max);
     }
     Ok((index, present, sum(shares)))
 }

@@ -81,7 +81,7 @@ impl Tops<'_> {
             if options.classes < WIDE {
                 classwise.insert_plain(row, |class| !ragged || is_present(class), label);
             } else {
-                classwise.insert_row(row, label, ragged.then_some(is_present));
+                classwise.insert_row(row.shares(), row.sum(), label, ragged.then_some(is_present));
             }
         }
         Ok(())
@@ -89,7 +89,7 @@ impl Tops<'_> {
 
     /// A tile whose rows are sound.
     #[inline(always)]
-    fn push_tile<W: Float>(&mut self, tile: &mut Tile, tiled: &Options<W>, labels: &[i64; ROWS]) {
+    fn push_tile<W: Float>(&mut self, tile: &mut Tile<W>, tiled: &Options<W>, labels: &[i64; ROWS]) {
         let Options { values, classes, form, .. } = *tiled;
         self.confidence.extend_from_slice(&tile.confidence);
         self.hit.extend_from_slice(&tile.hit);
@@ -101,7 +101,21 @@ impl Tops<'_> {
             return;
         }
         let ragged = tile.present != [classes as f64; ROWS];
-        let probs = tile.probs(classes, form);
+        match form {
+            Form::Logits => self.push_columns(tile.divide(classes), tiled, ragged, labels),
+            Form::Probabilities => self.push_columns(tile.values(classes), tiled, ragged, labels),
+        }
+    }
+
+    /// What is made of probabilities given option by option.
+    #[inline(always)]
+    fn push_columns<P: Float, W: Float>(
+        &mut self,
+        probs: &[[P; ROWS]],
+        tiled: &Options<W>,
+        ragged: bool,
+        labels: &[i64; ROWS],
+    ) {
         if let Some(scores) = &mut self.scores {
             scores.brier.extend_from_slice(&narrow::brier(probs, labels));
         }
@@ -141,7 +155,8 @@ impl<T: Float> WithSimd for Read<'_, '_, T> {
             }
             return tops.read_plain(options, rest, tiles.len() * ROWS);
         }
-        if options.mask.is_some() || tops.scores.is_some() || tops.classwise.is_some() {
+        let by_class = tops.classwise.is_some();
+        if options.mask.is_some() || tops.scores.is_some() || by_class && form == Form::Logits {
             return tops.read_plain(options, labels, 0);
         }
         let tolerance = tolerance(classes as f64, T::EPSILON);
@@ -153,7 +168,12 @@ impl<T: Float> WithSimd for Read<'_, '_, T> {
                 Form::Probabilities => wide::probabilities(values, column, tolerance),
             });
             match top {
-                Some((confidence, hit)) => tops.push(confidence, hit),
+                Some((confidence, hit)) => {
+                    tops.push(confidence, hit);
+                    if let (Some(classwise), Some(label)) = (&mut tops.classwise, column) {
+                        classwise.insert_row(values, 1.0, label, None::<fn(usize) -> bool>);
+                    }
+                }
                 None => tops.read_plain(options, &[label], row)?,
             }
         }

@@ -4,7 +4,7 @@
 #![allow(clippy::inline_always)] // into loops that are compiled for each instruction set
 #![allow(clippy::needless_bitwise_bool)] // without a branch
 
-use crate::exp::exp;
+use crate::exp::exp_of;
 use crate::float::Float;
 use crate::options::{LANES, add, tree};
 
@@ -20,13 +20,13 @@ pub(crate) fn softmax<W: Float>(values: &[W], label: usize) -> Option<(f64, bool
     let (chunks, rest) = values.as_chunks::<CHUNK>();
     for chunk in chunks {
         for i in 0..CHUNK {
-            exponentials[i] = exp(chunk[i].to_f64() - max);
+            exponentials[i] = exp_of::<W>(chunk[i].to_f64() - max);
         }
         add(&mut lanes, &exponentials);
     }
     let exponentials = &mut exponentials[..rest.len()];
     for (exponential, value) in exponentials.iter_mut().zip(rest) {
-        *exponential = exp(value.to_f64() - max);
+        *exponential = exp_of::<W>(value.to_f64() - max);
     }
     add(&mut lanes, exponentials);
     // NaN, an infinite logit and a row of nothing all make a sum that is no number.

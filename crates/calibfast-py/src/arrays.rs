@@ -56,9 +56,12 @@ pub(crate) fn rows<'a, E: Copy>(view: &ArrayView2<'a, E>, range: Range<usize>) -
     }
 }
 
-/// Elements that need not lie side by side, by a loop inside `ndarray`: its iterators are slow outside.
+/// Elements that need not lie side by side: then by a loop inside `ndarray`, whose iterators are slow outside.
 fn gathered<E: Copy, T: Clone>(view: ArrayView1<'_, E>, load: impl Fn(E) -> T) -> Vec<T> {
-    view.map(|&element| load(element)).to_vec()
+    match view.as_slice() {
+        Some(slice) => slice.iter().map(|&element| load(element)).collect(),
+        None => view.map(|&element| load(element)).to_vec(),
+    }
 }
 
 /// The chosen rows of a matrix, row by row.
@@ -161,8 +164,13 @@ impl NumbersView<'_> {
     }
 
     /// The range as integers; what does not fit, or is none, becomes one that no check accepts.
-    pub(crate) fn integers(&self, range: Range<usize>) -> Vec<i64> {
-        each!(self, view => gathered(view.slice(s![range]), |element| integer(element.into_number())))
+    pub(crate) fn integers(&self, range: Range<usize>) -> Cow<'_, [i64]> {
+        if let Self::I64(view) = self
+            && let Some(slice) = view.as_slice()
+        {
+            return Cow::Borrowed(&slice[range]);
+        }
+        Cow::Owned(each!(self, view => gathered(view.slice(s![range]), |element| integer(element.into_number()))))
     }
 
     /// The range as doubles.

@@ -94,7 +94,7 @@ impl<E: Element> Rows<'_, E> {
             None => rows(&self.values, range.clone()),
             Some(kept) => {
                 state.ignore((labels.len() - kept.len()) as u64);
-                labels = kept.iter().map(|&row| labels[row]).collect();
+                labels = kept.iter().map(|&row| labels[row]).collect::<Vec<_>>().into();
                 weights = weights.map(|weights| kept.iter().map(|&row| weights[row]).collect());
                 chosen_rows(&self.values.slice(s![start.., ..]), kept).into()
             }

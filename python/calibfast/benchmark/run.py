@@ -49,6 +49,11 @@ class Timing:
     calibfast: float
     times: dict[str, float]
 
+    @property
+    def ceiling(self) -> float | None:
+        """How many times as long NumPy took as "read": the most that `times["numpy"]` could be."""
+        return self.times["numpy"] / self.times["read"] if "numpy" in self.times else None
+
 
 def run(
     sizes: Sequence[int],
