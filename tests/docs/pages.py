@@ -41,7 +41,7 @@ def blocks(page: Path) -> list[Block]:
     rest = _FENCE.sub("", text)
     assert "```" not in rest, f"{name}: a fence that does not end, or is indented"
     assert not re.search("^<!-- not run", rest, re.MULTILINE), f"{name}: a reason above no block"
-    assert not re.search(r"^(?: {4}|\t)\S*\$? ?calibfast ", rest, re.MULTILINE), f"{name}: a command outside a fence"
+    assert not re.search(r"^(?: {4}|\t)(?:\$ )?calibfast ", rest, re.MULTILINE), f"{name}: a command outside a fence"
     found = []
     for match in _FENCE.finditer(text):
         line = text.count("\n", 0, match.start("text")) + 1
@@ -63,6 +63,16 @@ def resolve(words: list[str]):
         command = command.get_command(typer.Context(command), name)
         assert command, f"there is no command '{name}'"
     return command, rest
+
+
+def options(command) -> set[str]:
+    """The options of a command, `--help` among them."""
+    return {option for parameter in command.params for option in parameter.opts} | {"--help"}
+
+
+def named_options(text: str) -> set[str]:
+    """The options that a text speaks of."""
+    return set(re.findall(r"(?<=[ \[])--?[a-z][a-z0-9-]*", text))
 
 
 def check(block: Block) -> None:
@@ -112,7 +122,7 @@ class Reader:
 
     def _read_console(self, block: Block) -> None:
         assert block.text.startswith("$ "), "a console begins with '$ ' and a command"
-        for part in re.split(r"^\$ ", block.text, flags=re.MULTILINE)[1:]:
+        for part in re.split(r"^\$ ", block.text.replace("\\\n", " "), flags=re.MULTILINE)[1:]:
             command, _, shown = part.partition("\n")
             printed = self._run(command)
             wanted, found = ("\n".join(map(str.rstrip, text.strip("\n").splitlines())) for text in (shown, printed))
@@ -146,8 +156,8 @@ class Reader:
             if line.startswith("calibfast "):
                 words = line.split()[1:]
                 command, _ = resolve(words[: 1 + (words[0] == "recalibrate")])
-                known |= {option for parameter in command.params for option in parameter.opts}
-            unknown = set(re.findall(r"(?<=[ \[])--?[a-z][a-z0-9-]*", line)) - known
+                known |= options(command)
+            unknown = named_options(line) - known
             assert not unknown, f"no such option: {', '.join(unknown)}"
 
     def _read_rust(self, block: Block) -> None:

@@ -12,10 +12,11 @@
 | `text` | nothing; it may hold no command |
 """
 
+import re
 import shutil
 
 import pytest
-from docs.pages import PAGES, ROOT, Reader, blocks
+from docs.pages import PAGES, ROOT, Reader, blocks, named_options, options, resolve
 
 
 @pytest.mark.filterwarnings("ignore")  # Lightning's and Dask's advice
@@ -30,6 +31,15 @@ def test_page(page, names, world, tmp_path, monkeypatch, calibfast):
     reader = Reader(page, {"__name__": page.stem, **names(page)}, calibfast)
     for block in blocks(page):
         reader.read(block)
+
+
+def test_commands_within_sentences():
+    wrong = []
+    for page in PAGES:
+        for text in re.findall(r"`(calibfast [a-z][^`\n]*)`", page.read_text(encoding="utf-8")):
+            command, _ = resolve(text.split()[1:])
+            wrong += [f"{page.name}: {text}: {option}" for option in named_options(text) - options(command)]
+    assert not wrong
 
 
 def test_what_is_not_run(capsys):
