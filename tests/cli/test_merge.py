@@ -73,6 +73,12 @@ def test_what_is_no_state_of_these_rows_is_refused(calibfast, parts, tmp_path):
     assert "s.cfs: counts into other bins, 10 of them" in calibfast("ece", *parts, "--state", state, "--bins", 15)[2]
     assert "t.cfs: states with different bins" in calibfast("merge", state, tmp_path / "t.cfs")[2]
     assert "without --metrics" in calibfast("ece", parts[0], "--state", state, "--metrics", "all")[2]
+    named = ("ece", parts[1], "--state", tmp_path / "u.cfs", "--key", "confidence", "--label-key", "correct")
+    assert [calibfast(*named)[0] for _ in range(2)] == [0, 0]
+    assert "s.cfs: its files were read without options" in calibfast("ece", *parts, "--state", state, *named[4:])[2]
+    unnamed = calibfast("ece", parts[1], "--state", tmp_path / "u.cfs")[2]
+    assert "u.cfs: its files were read with --key confidence --label-key correct; read so" in unnamed
+    assert "b.npz: was read with --key confidence" in calibfast("merge", state, tmp_path / "u.cfs")[2]
     state.write_bytes(state.read_bytes()[:-5])
     for arguments in (("ece", *parts, "--state", state), ("merge", state)):
         code, out, err = calibfast(*arguments)

@@ -1,6 +1,7 @@
 """Many files, or chunks, are one set of rows."""
 
 import json
+import os
 
 import numpy as np
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from calibfast import ece, evaluate, stream
 from calibfast.errors import InputError, StateError
 from calibfast.io.files import prediction_files
+from calibfast.io.npy import Cursor
 from calibfast.io.partial import Partial
 from calibfast.io.stream import measure_file
 
@@ -75,6 +77,20 @@ def test_files_at_fault_end_it_or_are_left_out(calibfast, shards):
     code, _, err = calibfast("ece", shards / "broken.npz", shards / "cut.npz", "--on-error", "skip")
     assert code == 2
     assert "none of the 2 files" in err
+
+
+def test_a_file_that_shrinks_while_it_is_read_is_left_out(calibfast, shards, monkeypatch):
+    take = Cursor.take
+
+    def shrinking(cursor, rows):
+        if cursor.where.endswith("a.npy"):
+            os.truncate(cursor.where, 150)
+        return take(cursor, rows)
+
+    monkeypatch.setattr(Cursor, "take", shrinking)
+    code, out, err = calibfast("ece", shards, "--on-error", "skip", "--format", "json")
+    assert (code, json.loads(out)["n"]) == (1, 2990)
+    assert "a.npy: ended while it was read" in err
 
 
 def test_what_stands_for_no_file_or_twice_for_one(shards, tmp_path):

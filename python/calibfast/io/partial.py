@@ -14,9 +14,10 @@ from calibfast.metrics import Evaluation
 from calibfast.whole import open_whole
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
     from pathlib import Path
 
+    from calibfast.io.predictions import Reading
     from calibfast.metrics import Report
 
 _MAGIC = b"CFSP 1 "
@@ -48,6 +49,17 @@ class Counted(NamedTuple):
         return cls(str(path.absolute()), stat.st_size, stat.st_mtime_ns)
 
 
+def given(reading: Reading) -> dict[str, str]:
+    """The options of reading that say which numbers of a file are counted, where they are not the usual ones."""
+    return {name: str(value) for name, value in sorted(reading.items()) if value not in (None, False, "sum")}
+
+
+def worded(reading: Mapping[str, str]) -> str:
+    """Options as they stand on the command line."""
+    flags = (f"--{name.replace('_', '-')} {value}".removesuffix(" True") for name, value in reading.items())
+    return f"with {' '.join(flags)}" if reading else "without options"
+
+
 class Partial:
     """The rows of some files as one exact state; `merge` puts the states of several together.
 
@@ -59,10 +71,14 @@ class Partial:
         form: What the rows are, in words: "float32 confidence", "float64 probs of 4 options". Edges of bins are
             rounded to the type, so that rows of different forms are no one set.
         files: The files by name, in the order in which they came.
+        reading: How they were read; see `given`.
     """
 
-    def __init__(self, evaluation: Evaluation, form: str, files: Iterable[Counted]) -> None:
+    def __init__(
+        self, evaluation: Evaluation, form: str, files: Iterable[Counted], reading: Mapping[str, str] | None = None
+    ) -> None:
         self.evaluation, self.form, self.files = evaluation, form, {file.name: file for file in files}
+        self.reading = dict(reading or {})
 
     @property
     def n(self) -> int:
@@ -74,7 +90,7 @@ class Partial:
 
         Raises:
             InputError: The rows are of another form, or a file is in both.
-            StateError: The two differ in bins.
+            StateError: The two differ in bins, or in how their files were read.
         """
         here, there = next(iter(self.files)), next(iter(other.files))
         if self.form != other.form:
@@ -82,6 +98,8 @@ class Partial:
                 f"{there}: holds {other.form}, but {here} holds {self.form}; one set of rows is of one form "
                 "(--dtype reads all as one type)"
             )
+        if self.reading != other.reading:
+            raise StateError(f"{there}: was read {worded(other.reading)}, {here} {worded(self.reading)}")
         if twice := self.files.keys() & other.files.keys():
             raise InputError(f"{min(twice)}: is in both, and its rows would count twice")
         self.evaluation.merge(other.evaluation)
@@ -116,6 +134,7 @@ class Partial:
         content = {
             "form": self.form,
             "files": list(self.files.values()),
+            "reading": self.reading,
             "state": b64encode(self.evaluation.state.to_bytes()).decode(),
         }
         body = json.dumps(content).encode()
@@ -141,7 +160,8 @@ class Partial:
             raise StateError("the partial state is damaged or cut off: its checksum does not match")
         content: dict[str, Any] = json.loads(body)
         evaluation = Evaluation.of_state(State.from_bytes(b64decode(content["state"])))
-        return cls(evaluation, content["form"], (Counted(*file) for file in content["files"]))
+        files = (Counted(*file) for file in content["files"])
+        return cls(evaluation, content["form"], files, content.get("reading"))
 
     def write(self, path: Path) -> None:
         """Write `to_bytes` to a file, whole or not at all.

@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Any, cast
 from calibfast._core import State
 from calibfast.errors import CalibfastWarning, InputError, StateError
 from calibfast.io.files import prediction_files
-from calibfast.io.partial import Partial
-from calibfast.io.predictions import read_predictions
+from calibfast.io.partial import Partial, given, worded
+from calibfast.io.predictions import Reading, read_predictions
 from calibfast.metrics import Evaluation
 from calibfast.metrics.accumulator import to_bins
 from calibfast.metrics.evaluation import MAX_KEPT_ROWS
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from typing_extensions import Unpack
 
     from calibfast.io.files import Files
-    from calibfast.io.predictions import Reading
     from calibfast.io.source import File
     from calibfast.metrics import Report
 
@@ -96,12 +95,13 @@ def measure_file(
         if progress:
             progress(rows, share)
 
-    partial = predictions.measure(
+    counted = predictions.measure(
         bins=bins, threads=threads, progress=advance, metrics=metrics, ci=ci, keep_rows=keep_rows
     )
+    counted.reading = given(reading)
     if progress:
         progress(0, 1 - told)
-    return partial
+    return counted
 
 
 def measure_files(
@@ -132,7 +132,7 @@ def measure_files(
 
     Raises:
         InputError: A file breaks its contract, has changed since `state` counted it, or all are left out.
-        StateError: `state` is damaged, of a newer version, or has other bins.
+        StateError: `state` is damaged, of a newer version, or has other bins or options of reading.
         OSError: A file cannot be read, or `state` not be written.
     """
     total = Partial.read(state) if state and state.exists() else None
@@ -140,6 +140,9 @@ def measure_files(
         if total.evaluation.state.edges != State(to_bins(bins)).edges:
             held = len(total.evaluation.state.edges) - 1
             raise StateError(f"{state}: counts into other bins, {held} of them; ask for these, or name another state")
+        reading = cast("Reading", {name: value for name, value in options.items() if name in Reading.__annotations__})
+        if total.reading != given(reading):
+            raise StateError(f"{state}: its files were read {worded(total.reading)}; read so, or name another state")
         left = [file for file in files if not total.has(file)]
         if progress:
             progress(total.n, len(files) - len(left))
