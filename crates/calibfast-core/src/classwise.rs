@@ -186,7 +186,9 @@ impl<'a> Classwise<'a> {
             let first = block * ROWS;
             p.iter_mut().zip(shares).for_each(|(p, share)| *p = share.to_f64());
             if sum != 1.0 {
-                p.iter_mut().for_each(|p| *p /= sum);
+                for p in &mut p {
+                    *p /= sum;
+                }
             }
             let mut hit = [0; ROWS];
             if let Some(hit) = hit.get_mut(label.wrapping_sub(first)) {
