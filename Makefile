@@ -104,6 +104,24 @@ fuzz: $(BIN)/python $(BIN)/cargo-fuzz ## Fuzz what reads bytes, SECONDS=60 for e
 	    -max_total_time=$(SECONDS) -print_final_stats=1 -verbosity=0 || exit; \
 	done
 
+# Memcheck knows no AVX-512 and is slow: few examples, on AVX2.
+.PHONY: valgrind
+valgrind: ## Rust tests of the core under memcheck
+	PROPTEST_CASES=4 CALIBFAST_SIMD=avx2 cargo test -p calibfast-core --lib --test state \
+	  --config "target.'cfg(all())'.runner = 'valgrind --quiet --error-exitcode=1'"
+
+# One processor that converts 16-bit floats, and one that does not.
+ARM := aarch64-unknown-linux-gnu
+.PHONY: arm
+arm: ## The golden states on ARM, by QEMU, and the core's tests
+	@command -v qemu-aarch64 && command -v aarch64-linux-gnu-gcc && rustup target list --installed | grep $(ARM) || { \
+	  echo 'error: needs qemu-user, gcc-aarch64-linux-gnu, and: rustup target add $(ARM)' >&2; exit 1; }
+	export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER=aarch64-linux-gnu-gcc \
+	  CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_RUNNER='qemu-aarch64 -L /usr/aarch64-linux-gnu'; \
+	CALIBFAST_SIMD=baseline QEMU_CPU=cortex-a53 cargo test -p calibfast-core --target $(ARM) --test golden states && \
+	CALIBFAST_SIMD=neon cargo test -p calibfast-core --target $(ARM) --test golden states && \
+	PROPTEST_CASES=16 cargo test -p calibfast-core --target $(ARM) --lib --test state
+
 MINUTES ?= 60
 .PHONY: soak
 soak: setup ## Random rows, merges and kills against integer arithmetic, MINUTES=60

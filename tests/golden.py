@@ -9,7 +9,6 @@ import numpy as np
 
 from calibfast import _core
 
-ROWS = 20_011
 CLASSES = (2, 4, 17, 100)
 EDGES = (1, 10, 15, 100, 127, 535, 1000, [0.0, 0.2, 0.9, 1.0])
 FLOATS = ("float16", "bfloat16", "float32", "float64")
@@ -37,17 +36,21 @@ def below(more, limit):
     return (more % np.uint64(limit)).astype(np.int64)
 
 
+def power_of_two(exponents):
+    return np.ldexp(1.0, exponents.astype(np.int32))  # the only integers that it takes on every system
+
+
 def confidence(at):
     which, more = kind(0, at, 8)
     p = share(1, at)
     special = np.array([0.0, 1.0, 0.1, 0.5, 5e-324, 1 - 2.0**-53])[below(more, 6)]
-    power = np.ldexp(1.0, -below(more, 160))
+    power = power_of_two(-below(more, 160))
     return np.select([which == m for m in range(4)], [below(more, 31) / 30, special, power, 1 - p * p], p * p * p * p)
 
 
 def weight(at):
     which, more = kind(2, at, 8)
-    power = np.ldexp(1.0, below(more, 200) - 100)
+    power = power_of_two(below(more, 200) - 100)
     return np.select([which == 0, which == 1], [0.0, power], 4 * share(3, at))
 
 
@@ -87,7 +90,7 @@ def nearest(x, name):
 
 
 def confidences(digest, name, weighted):
-    for rows in (1, 63, 1000, ROWS):
+    for rows in (1, 63, 1000, 5_003 if weighted else 70_001):
         at = np.arange(rows)
         p, y, weights = nearest(confidence(at), name)[:, None], label(at, 2).astype(np.uint8), weight(at)
         for edges in EDGES:
@@ -99,11 +102,11 @@ def confidences(digest, name, weighted):
 
 def options(digest, name, form, masked, weighted):
     for classes in CLASSES:
-        rows = ROWS // classes
+        rows = 20_011 // classes
         made = probabilities(rows, classes, masked) if form == "probabilities" else logit(places(rows, classes))
         labels, weights = label(np.arange(rows), classes), weight(np.arange(rows))
         given = {"mask": present(rows, classes) if masked else None, "weights": weights if weighted else None}
-        for edges in EDGES[5:]:
+        for edges in (15, 127, [0.0, 0.2, 0.9, 1.0]):
             for every in (False, True):
                 state = _core.State(edges, classwise=every, scores=every, norm="l2")
                 state.update(nearest(made, name), labels, form=form, **given)

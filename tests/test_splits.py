@@ -201,8 +201,6 @@ def test_groups(data):
     _, rows = data.draw(inputs().filter(lambda drawn: drawn[0] != "bfloat16"))
     rows = replace(rows, **{name: value for name, value in rows.given(slice(0, 3000)).items() if name != "form"})
     p = rows.values[:, 0] if rows.form == "confidence" else rows.values
-    if rows.weights is not None:
-        rows.weights = rows.weights + 0.5  # a group without weight has no report
     groups = golden.label(np.arange(len(p)), 5)
 
     def of(part):
@@ -215,4 +213,5 @@ def test_groups(data):
     for part in parts_of(rows, data.draw):
         if len(part):
             total.merge(of(part))
-    assert total.report().to_json() == whole.report().to_json()
+    if rows.weights is None or rows.weights.any():
+        assert total.report().to_json() == whole.report().to_json()

@@ -49,6 +49,7 @@ def test_groups():
     assert list(report.groups) == ["law", "math"]
     assert report.groups["law"] == calibfast.evaluate(P[::3], Y[::3])
     assert sum(group.n for group in report.groups.values()) == report.n
+    assert list(calibfast.evaluate(P, Y, groups=names, weights=names == "law").groups) == ["law"]
 
 
 def test_intervals_hold_the_estimate():

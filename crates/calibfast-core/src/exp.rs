@@ -80,7 +80,7 @@ mod tests {
             let x = -f64::from(i) / 100.0;
             let theirs = libm::exp(x);
             let check = |ours: f64, error: f64| {
-                assert!((ours / theirs - 1.0).abs() <= error, "exp({x}) = {ours}, expected {theirs}")
+                assert!((ours / theirs - 1.0).abs() <= error, "exp({x}) = {ours}, expected {theirs}");
             };
             check(exp(x), (2.0 - x) * f64::EPSILON);
             check(exp_of::<f64>(x), (2.0 - x) * f64::EPSILON);

@@ -264,7 +264,9 @@ class Evaluation:
             return replace(report, group_table=table, worst_group=worst, multicalibration_gap=self._table.gap())
         if not self._groups:
             return report
-        states = {name: self._groups[name].state for name in sorted(self._groups)}
+        # As one of ignored rows alone, a group without weight has no report.
+        weighing = (name for name in sorted(self._groups) if self._groups[name].state.totals()[0].any())
+        states = {name: self._groups[name].state for name in weighing}
         parts = {name: self._groups[name].report() for name in states}
         gap = multicalibration_gap(states)
         return replace(
