@@ -103,7 +103,7 @@ proptest! {
                 let p: Vec<$type> = rows.iter().map(|row| <$type>::from_f64(row.0)).collect();
                 let mut state = State::new(Edges::equal_width(bins).unwrap(), Parts::default());
                 state.update_confidences(&p, &y, None).unwrap();
-                let edge = |m: usize| <$type>::from_f64(m as f64 / bins as f64).to_f64();
+                let edge = |m: usize| <$type as Float>::round(m as f64 / bins as f64);
                 let edges: Vec<f64> = (1..=bins).map(edge).collect();
                 let p: Vec<f64> = p.iter().map(|p| p.to_f64()).collect();
                 prop_assert_eq!(counted(&state), integers(&p, &y, &edges));
@@ -194,6 +194,38 @@ fn threads_change_nothing() {
     };
     let one = on(1);
     assert!((2..12).all(|threads| on(threads) == one));
+}
+
+/// Many more threads than processors, small parts, and threads that stand still at any moment.
+#[test]
+fn threads_that_are_held_up_change_nothing() {
+    let p: Vec<f64> = (0..5_000).map(|i| f64::from(i * 7 % 4_999) / 4_998.0).collect();
+    let y: Vec<u8> = (0..5_000).map(|i| u8::from(i % 3 == 0)).collect();
+    let fresh = State::new(Edges::equal_width(15).unwrap(), Parts { scores: true, ..Parts::default() });
+    let mut whole = fresh.fresh();
+    whole.update_confidences(&p, &y, None).unwrap();
+    for round in 0..40 {
+        let held_up = |row: usize| {
+            // Any odd factor will do: every round another pattern.
+            match ((row + round) as u64).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 60 {
+                0 => std::thread::sleep(std::time::Duration::from_micros(50)),
+                1..8 => std::thread::yield_now(),
+                _ => {}
+            }
+        };
+        let parts = parallel::map(p.len(), 2 + round * 3, 1, |range| {
+            let mut part = fresh.fresh();
+            for start in range.clone().step_by(17) {
+                held_up(start);
+                let rows = start..range.end.min(start + 17);
+                part.update_confidences(&p[rows.clone()], &y[rows], None)?;
+            }
+            Ok(part)
+        });
+        let mut state = fresh.fresh();
+        parts.unwrap().iter().for_each(|part| state.merge(part).unwrap());
+        assert_eq!(state.to_bytes(), whole.to_bytes());
+    }
 }
 
 #[test]
