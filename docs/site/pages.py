@@ -21,6 +21,7 @@ def on_page_markdown(markdown, page, config, **_):
         )
     elif path == "start/rust.md":
         markdown = (ROOT / "crates" / "calibfast-core" / "README.md").read_text(encoding="utf-8")
+        markdown = re.sub(r"^# Ok::.*\n", "", markdown, flags=re.MULTILINE)  # rustdoc hides these lines, too
     elif path == "api/commands.md":
         markdown = commands()
     markdown = re.sub(r"\]\((?:\.\./)*README\.md", f"]({up}index.md", markdown)
