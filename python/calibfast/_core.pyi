@@ -15,6 +15,7 @@ __all__ = [
     "__version__",
     "assign",
     "probabilities",
+    "simd_level",
     "skce_blocks",
     "targets",
     "top",
@@ -123,6 +124,7 @@ def probabilities(
 def top(
     values: NDArray[Any], labels: NDArray[Any], *, form: _Form, mask: NDArray[np.bool_] | None = None
 ) -> tuple[NDArray[np.float64], NDArray[np.uint8]]: ...
+def simd_level() -> Literal["baseline", "avx2", "avx512", "neon"]: ...
 def skce_blocks(probs: NDArray[np.float64], labels: NDArray[np.int64], block: int, width: float) -> float: ...
 
 @final

@@ -11,7 +11,7 @@ def test_json_has_the_machine_and_every_case_at_every_size(calibfast):
     code, out, err = calibfast(*SMALL, "--peers", "--format", "json")
     assert code == 0, err
     result = json.loads(out)
-    assert {"processor", "threads", "numpy", "calibfast"} <= set(result["machine"])
+    assert {"processor", "instructions", "threads", "numpy", "calibfast"} <= set(result["machine"])
     sizes = [(timing["case"], timing["rows"]) for timing in result["timings"]]
     assert sizes == [(case.name, max(1, size // case.width)) for case in CASES for size in (100, 1000)]
     assert {"read", "numpy", "torchmetrics"} <= set(result["timings"][0]["times"])

@@ -11,36 +11,44 @@ use crate::error::{Error, Result};
 /// Environment variable that forces a level: `baseline`, `avx2`, `avx512` or `neon`. Read once, at first use.
 pub const SIMD_VARIABLE: &str = "CALIBFAST_SIMD";
 
-static LEVEL: LazyLock<Result<Arch>> =
-    LazyLock::new(|| std::env::var(SIMD_VARIABLE).map_or_else(|_| Ok(Arch::new()), |name| find(&name)));
+/// A level that this machine has, and its name.
+type Level = (&'static str, Arch);
+
+static LEVEL: LazyLock<Result<Level>> =
+    LazyLock::new(|| std::env::var(SIMD_VARIABLE).map_or_else(|_| Ok(best()), |name| find(&name)));
 
 /// Do `work`, compiled for the level chosen; what is to be compiled so must be inlined into its `with_simd`.
 ///
-/// Where [`check`] fails, the level is the machine's best.
+/// Where [`level`] fails, it is the machine's best.
 #[inline]
 pub(crate) fn dispatch<W: WithSimd>(work: W) -> W::Output {
-    LEVEL.as_ref().map_or_else(|_| Arch::new(), |level| *level).dispatch(work)
+    LEVEL.as_ref().map_or_else(|_| Arch::new(), |level| level.1).dispatch(work)
 }
 
-/// Whether the level that [`SIMD_VARIABLE`] asks for can be had.
+/// The level that work runs on, as [`SIMD_VARIABLE`] names it.
 ///
 /// # Errors
-/// [`Error::Level`] where there is no such level, or this machine lacks it.
-pub fn check() -> Result<()> {
-    LEVEL.as_ref().map(|_| ()).map_err(Clone::clone)
+/// [`Error::Level`] where that asks for a level that there is not, or that this machine lacks.
+pub fn level() -> Result<&'static str> {
+    LEVEL.as_ref().map(|level| level.0).map_err(Clone::clone)
 }
 
-fn find(name: &str) -> Result<Arch> {
+fn best() -> Level {
+    let best = levels().into_iter().rev().find_map(|(name, level)| Some((name, level?)));
+    best.unwrap_or(("baseline", Arch::Scalar))
+}
+
+fn find(name: &str) -> Result<Level> {
     let levels = levels();
     let found = levels.iter().find(|level| level.0 == name);
-    found.and_then(|level| level.1).ok_or_else(|| {
+    found.and_then(|&(name, level)| Some((name, level?))).ok_or_else(|| {
         let have: Vec<&str> = levels.iter().filter(|level| level.1.is_some()).map(|level| level.0).collect();
         let why = if found.is_some() { "which this machine lacks" } else { "which is no instruction set" };
         Error::Level(format!("{SIMD_VARIABLE} is {name:?}, {why}; here it may be {}, or unset", have.join(", ")))
     })
 }
 
-/// The names of all levels, and those that this machine has.
+/// The names of all levels, the best last, and those that this machine has.
 fn levels() -> [(&'static str, Option<Arch>); 4] {
     #[cfg(target_arch = "x86_64")]
     let [avx2, avx512, neon] = [pulp::x86::V3::try_new().map(Arch::V3), pulp::x86::V4::try_new().map(Arch::V4), None];
@@ -58,6 +66,7 @@ mod tests {
     #[test]
     fn a_level_is_found_by_its_name_or_refused_in_one_line() {
         assert!(find("baseline").is_ok());
+        assert_eq!(std::mem::discriminant(&best().1), std::mem::discriminant(&Arch::new()));
         for (name, level) in levels() {
             assert_eq!(find(name).is_ok(), level.is_some());
         }

@@ -12,7 +12,7 @@ const STRETCH: usize = 1 << 24;
 
 /// Work without the GIL.
 pub(crate) fn detached<S: Send>(py: Python<'_>, work: impl FnOnce() -> Result<S> + Send) -> PyResult<S> {
-    py.detach(|| simd::check().and_then(|()| work())).map_err(|error| exception(py, &error))
+    py.detach(|| simd::level().and_then(|_| work())).map_err(|error| exception(py, &error))
 }
 
 /// Work without the GIL on `rows` rows of `width` numbers, a stretch at a time, so that Ctrl-C ends it soon.

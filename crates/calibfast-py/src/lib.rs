@@ -10,7 +10,14 @@ mod rowwise;
 mod state;
 mod update;
 
+use calibfast_core::simd;
 use pyo3::prelude::*;
+
+/// The instruction set that work runs on, as `CALIBFAST_SIMD` names it.
+#[pyfunction]
+fn simd_level(py: Python<'_>) -> PyResult<&'static str> {
+    simd::level().map_err(|error| errors::exception(py, &error))
+}
 
 #[pymodule]
 mod _core {
@@ -25,6 +32,8 @@ mod _core {
     use super::rows::SortedRows;
     #[pymodule_export]
     use super::rowwise::{assign, probabilities, targets, top};
+    #[pymodule_export]
+    use super::simd_level;
     #[pymodule_export]
     use super::state::PyState;
 

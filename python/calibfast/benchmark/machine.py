@@ -8,6 +8,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 import calibfast
+from calibfast import _core
 
 _PACKAGES = ("numpy", "torch", "torchmetrics", "netcal", "scikit-learn", "uncertainty-calibration", "relplot")
 
@@ -16,6 +17,7 @@ def facts() -> dict[str, str]:
     """Processor, system and versions, by name."""
     found = {
         "processor": _processor(),
+        "instructions": _core.simd_level(),
         "threads": str(os.cpu_count()),
         "system": f"{platform.system()} {platform.machine()}",
         "python": platform.python_version(),
