@@ -103,6 +103,13 @@ def test_limit_laws():
     # The two series of the maximum meet; published quantiles (Arrieta-Ibarra et al. 2022, table of p-values).
     assert wiener_maximum_tail(1 - 1e-9) == pytest.approx(wiener_maximum_tail(1 + 1e-9), abs=1e-8)
     assert wiener_maximum_tail(2.2414) == pytest.approx(0.05, abs=1e-5)
+    odd = np.arange(1, 4001, 2)
+    for x in (0.1, 0.4, 0.7, 0.99, 1.5, 3):  # the reflections' series holds for all x, with more terms for small ones
+        reflections = 4 * np.sum((-1.0) ** (odd // 2) * stats.norm.sf(odd * x))
+        assert wiener_maximum_tail(x) == pytest.approx(reflections, rel=1e-9)
+    for law in (wiener_maximum_tail, wiener_range_tail, lambda x: chi_square_tail(x, 3)):
+        assert law(0.0) == law(-1.0) == 1
+        assert law(1e-9) <= 1
     assert wiener_range_tail(2.4977) == pytest.approx(0.05, abs=1e-4)
     steps = np.random.default_rng(0).standard_normal((2000, 2000)) / np.sqrt(2000)
     path = np.cumsum(steps, axis=1)

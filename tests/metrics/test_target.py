@@ -7,6 +7,7 @@ import pytest
 
 import calibfast
 from calibfast.errors import InputError
+from calibfast.metrics.interval_methods import SKEW
 from calibfast.recalibration import estimate_critical_accuracy
 
 RNG = np.random.default_rng(0)
@@ -39,6 +40,11 @@ def test_ece_against_the_truth_is_what_drawn_answers_tend_to():
     expected = sum(abs((GIVEN[rows, top] - TRUTH[rows, top])[cell == m].sum()) for m in range(11)) / 400
     assert calibfast.target_ece(GIVEN, TRUTH) == pytest.approx(expected)
     assert calibfast.target_ece(TRUTH, TRUTH) == 0
+    mask = np.ones((400, 5), bool)
+    mask[:, 4] = False
+    wide, wide_truth = (np.pad(p, ((0, 0), (0, 1)), constant_values=0.0) for p in (GIVEN, TRUTH))
+    logits = np.log(np.where(mask, wide, np.e**7))
+    assert calibfast.target_ece(logits, wide_truth, logits=True, mask=mask) == pytest.approx(expected)
     assert calibfast.target_ece(GIVEN, TRUTH) <= calibfast.tce(GIVEN, TRUTH)
     many = np.random.default_rng(1).permutation(np.repeat(np.arange(400), 500))
     labels = (TRUTH[many].cumsum(axis=1) < np.random.default_rng(2).random((len(many), 1))).sum(axis=1).clip(max=3)
@@ -55,6 +61,23 @@ def test_critical_accuracy_with_the_truth_and_with_answers():
         assert each.low < TRUTH.max(axis=1).mean() < each.high
     assert few.estimate < many.estimate
     assert many.high - many.low < few.high - few.low
+
+
+def test_critical_accuracy_is_as_uncertain_as_a_mean():
+    def error(values):
+        return 1.96 * values.std(ddof=1) / np.sqrt(len(values))
+
+    best = TRUTH.max(axis=1)
+    found = calibfast.critical_accuracy(TRUTH)
+    assert (found.level, found.method) == (0.95, SKEW)
+    assert found.high - found.estimate == pytest.approx(error(best), rel=0.05)
+    assert found.estimate - found.low == pytest.approx(error(best), rel=0.05)
+    counts = np.random.default_rng(3).multinomial(9, TRUTH)
+    found = calibfast.critical_accuracy_of_answers(counts)
+    agreeing = counts.max(axis=1) / 9
+    assert found.high == pytest.approx(agreeing.mean() + error(agreeing), abs=2e-3)
+    assert found.level == 0.95
+    assert found.method.startswith(SKEW)
 
 
 def test_an_answer_is_left_out_of_its_majority():

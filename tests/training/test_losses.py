@@ -88,6 +88,17 @@ def test_soft_binned_ece():
     assert losses.soft_binned_ece(SCORES, ANSWER, 5).item() == pytest.approx(math.sqrt(total))
 
 
+def test_defaults_are_those_that_the_methods_were_published_with():
+    for name, given in [
+        ("label_smoothing", {"smoothing": 0.1}),
+        ("focal", {"gamma": 3.0}),
+        ("soft_binned_ece", {"bins": 10, "temperature": 0.01}),
+    ]:
+        loss = getattr(losses, name)
+        assert torch.equal(loss(SCORES, ANSWER), loss(SCORES, ANSWER, **given))
+    assert torch.equal(losses.dpo(SCORES, REFERENCE, ANSWER), losses.dpo(SCORES, REFERENCE, ANSWER, beta=0.1))
+
+
 @pytest.mark.parametrize(
     "loss",
     [
