@@ -14,7 +14,7 @@ NEXTEST := $(shell cargo nextest --version >/dev/null 2>&1 && echo yes)
 
 .PHONY: help
 help: ## What there is to make
-	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-11s %s\n", $$1, $$2}'
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-14s %s\n", $$1, $$2}'
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)
@@ -92,9 +92,10 @@ docs: $(VENV)/core.stamp ## The pages as a site, in site/
 	$(UV) --group docs
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
+$(BIN)/cargo-%:
+	cargo install --quiet --locked --root $(VENV) cargo-$*
+
 SECONDS ?= 60
-$(BIN)/cargo-fuzz:
-	cargo install --quiet --root $(VENV) cargo-fuzz
 
 # Fuzzing instruments the code by flags that a stable compiler takes only so.
 .PHONY: fuzz
@@ -149,9 +150,6 @@ wheels-test: wheels ## The wheel in two environments: the oldest Python, NumPy a
 	  $(VENV)/$$2/bin/pytest -q -r s tests/metrics tests/test_e_step.py tests/test_instruction_sets.py; \
 	done
 
-$(BIN)/cargo-deny:
-	cargo install --quiet --locked --root $(VENV) cargo-deny
-
 reachable = curl --silent --fail --location --max-time 30 --output /dev/null
 .PHONY: audit
 audit: $(BIN)/python $(BIN)/cargo-deny ## Licences and known vulnerabilities of all that a plain installation brings
@@ -164,6 +162,20 @@ audit: $(BIN)/python $(BIN)/cargo-deny ## Licences and known vulnerabilities of 
 	else echo 'SKIPPED: advisories of crates; their database cannot be reached' >&2; fi
 	if $(reachable) https://pypi.org/pypi/numpy/2.0.0/json; then $(BIN)/pip-audit --strict --path $(VENV)/plain/lib/python*/site-packages; \
 	else echo 'SKIPPED: advisories of Python packages; those of pypi.org cannot be reached' >&2; fi
+
+# A mutant is tested in some ten seconds: all of them take hours, FILES='sum.rs bins.rs' minutes.
+.PHONY: mutants
+mutants: $(BIN)/python $(BIN)/cargo-mutants ## Changes of the core that no test notices, in FILES or in all
+	PATH="$(CURDIR)/$(BIN):$$PATH" PROPTEST_CASES=64 cargo mutants --package calibfast-core --output target $(FILES:%=--file %)
+
+# mutmut looks for packages in src/, and works in the folder that it is called from.
+.PHONY: mutants-python
+mutants-python: setup ## The same for the numeric Python modules, those of NAMES='calibfast.metrics.target*' or all
+	$(UV) 'mutmut>=3.8,<4'
+	mkdir -p target/mutants-python
+	cd target/mutants-python && ln -sfn ../../python src && ln -sf ../../pyproject.toml . && \
+	  for each in tests docs; do ln -sfn ../../$$each .; done && \
+	  OMP_NUM_THREADS=1 ../../$(BIN)/mutmut run $(NAMES); ../../$(BIN)/mutmut results
 
 .PHONY: clean
 clean: ## Remove everything that was made
