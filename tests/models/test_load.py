@@ -34,6 +34,14 @@ def test_dtype(tiny_folder):
     assert load_model(tiny_folder, dtype="bfloat16", device="cpu")[0].dtype == torch.bfloat16
 
 
+@pytest.mark.parametrize("name", ["runs/aligne", "runs/a/model", "./model"])
+def test_a_mistyped_folder_is_not_sought_on_the_hub(name, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs").mkdir()
+    with pytest.raises(InputError, match="no such folder"):
+        load_model(name)
+
+
 def test_what_cannot_be_loaded(tiny_folder, tmp_path):
     with pytest.raises(InputError, match="no such folder"):
         load_model(tmp_path / "absent")

@@ -169,7 +169,9 @@ def _locate(source: str | Path) -> tuple[str, dict[str, str]]:
             return str(path), {"gguf_file": files[0].name}
         _check_folder(path)
         return str(path), {}
-    if path.exists() or path.is_absolute() or str(source).startswith((".", "~")):
+    # A hub id is one name, or two; where the first is a folder here, the second was meant to be in it.
+    local = path.is_absolute() or len(path.parts) > 2 or (path.parent != Path() and path.parent.is_dir())
+    if path.exists() or local or str(source).startswith((".", "~")):
         raise InputError(f"{source}: no such folder; a model is a folder, a .gguf file or a hub id")
     return str(source), {}
 
