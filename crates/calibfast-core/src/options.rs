@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::exp::exp_of;
 use crate::float::Float;
 use crate::log::log;
-use crate::tops::Tops;
+use crate::tops::{Room, Tops};
 use crate::wide;
 
 /// What the numbers of a row are.
@@ -138,7 +138,7 @@ impl<T: Float> Options<'_, T> {
     pub fn top(&self, labels: &[i64]) -> Result<(Vec<f64>, Vec<u8>)> {
         crate::state::check_lengths(self.rows()?, "labels", labels.len(), None)?;
         let mut tops = Tops::default();
-        tops.read(self, labels)?;
+        tops.read(self, labels, &mut Room::default())?;
         Ok((tops.confidence, tops.hit))
     }
 

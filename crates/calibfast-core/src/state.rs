@@ -10,7 +10,7 @@ use crate::float::Float;
 use crate::metrics::Norm;
 use crate::options::{Form, Options, Row};
 use crate::scores::Scores;
-use crate::tops::{RowScores, Tops};
+use crate::tops::{Room, RowScores, Tops};
 use crate::{classwise, confidence, patterns};
 
 /// Rows that a state can count.
@@ -196,10 +196,11 @@ impl State {
         if let Some(Cells::Plain(cells)) = classwise {
             tops.classwise = Some(Classwise::new(cells, lookup));
         }
+        let mut room = Room::default();
         for (start, labels) in (0..).step_by(ROWS).zip(labels.chunks(ROWS)) {
             let rows = start..start + labels.len();
             let weights = if weights.is_empty() { weights } else { &weights[rows.clone()] };
-            let inserted = tops.read(&options.slice(rows), labels).and_then(|()| {
+            let inserted = tops.read(&options.slice(rows), labels, &mut room).and_then(|()| {
                 let Tops { confidence, hit, .. } = &tops;
                 match options.form {
                     Form::Logits => confidence::insert(cells, lookup, confidence, hit, weights),

@@ -30,13 +30,30 @@ pub(crate) struct RowScores {
     pub(crate) present: Vec<usize>,
 }
 
+/// Where rows are worked on: made once for many reads.
+pub(crate) struct Room<W> {
+    tile: Box<Tile<W>>,
+    buffer: Vec<W>,
+}
+
+impl<W: Float> Default for Room<W> {
+    fn default() -> Self {
+        Self { tile: Tile::new(), buffer: Vec::new() }
+    }
+}
+
 impl Tops<'_> {
     /// Read rows behind those that are there already.
     ///
     /// # Errors
     /// The first row at fault.
-    pub(crate) fn read<T: Float>(&mut self, options: &Options<T>, labels: &[i64]) -> Result<()> {
-        simd::dispatch(Read { tops: self, options, labels })
+    pub(crate) fn read<T: Float>(
+        &mut self,
+        options: &Options<T>,
+        labels: &[i64],
+        room: &mut Room<T::Wide>,
+    ) -> Result<()> {
+        simd::dispatch(Read { tops: self, options, labels, room })
     }
 
     /// Forget the rows, but for their classes.
@@ -130,6 +147,7 @@ struct Read<'a, 'b, T: Float> {
     tops: &'a mut Tops<'b>,
     options: &'a Options<'a, T>,
     labels: &'a [i64],
+    room: &'a mut Room<T::Wide>,
 }
 
 impl<T: Float> WithSimd for Read<'_, '_, T> {
@@ -137,18 +155,16 @@ impl<T: Float> WithSimd for Read<'_, '_, T> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Result<()> {
-        let Self { tops, options, labels } = self;
+        let Self { tops, options, labels, room: Room { tile, buffer } } = self;
         let Options { classes, form, .. } = *options;
-        let mut buffer = Vec::new();
         if classes < WIDE {
-            let mut tile = Tile::new();
             let (tiles, rest) = labels.as_chunks::<ROWS>();
             for (i, labels) in tiles.iter().enumerate() {
                 let part = options.slice(i * ROWS..(i + 1) * ROWS);
-                let values = T::widen(part.values, &mut buffer);
+                let values = T::widen(part.values, buffer);
                 let tiled = Options { values, classes, form, mask: part.mask };
                 if tile.read(values, part.mask, form, T::EPSILON, labels) {
-                    tops.push_tile(&mut tile, &tiled, labels);
+                    tops.push_tile(tile, &tiled, labels);
                 } else {
                     tops.read_plain(options, labels, i * ROWS)?;
                 }
@@ -161,7 +177,7 @@ impl<T: Float> WithSimd for Read<'_, '_, T> {
         }
         let tolerance = tolerance(classes as f64, T::EPSILON);
         for (row, (values, &label)) in options.values.chunks_exact(classes).zip(labels).enumerate() {
-            let values = T::widen(values, &mut buffer);
+            let values = T::widen(values, buffer);
             let column = usize::try_from(label).ok().filter(|&label| label < classes);
             let top = column.and_then(|column| match form {
                 Form::Logits => wide::softmax(values, column),
@@ -254,7 +270,7 @@ mod tests {
         let labels = rows.labels();
         let (mut vector, mut plain) = (Tops::default(), Tops::default());
         prop_assert_eq!(
-            vector.read(&options, &labels).map_err(|error| error.to_string()),
+            vector.read(&options, &labels, &mut Room::default()).map_err(|error| error.to_string()),
             plain.read_plain(&options, &labels, 0).map_err(|error| error.to_string())
         );
         let bits = |tops: &Tops| tops.confidence.iter().map(|p| p.to_bits()).collect::<Vec<_>>();
