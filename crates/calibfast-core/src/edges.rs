@@ -183,11 +183,15 @@ mod tests {
         let lookup = Edges::explicit(vec![0.0, 0.2, 0.5, 1.0]).unwrap().lookup::<f32>();
         let bins = [0.0, 0.2, 0.21, 0.5, 0.51, 1.0].map(|p: f32| lookup.bin(f64::from(p)));
         assert_eq!(bins, [0, 0, 1, 1, 2, 2]);
+        let edges = Edges::explicit(vec![0.0, 0.2, 0.5, 1.0]).unwrap();
+        assert_eq!((edges.bins(), edges.values()), (3, vec![0.0, 0.2, 0.5, 1.0]));
+        assert_eq!(Edges::explicit(vec![0.0, 1.0]).unwrap().bins(), 1);
     }
 
     #[test]
     fn senseless_edges_are_refused() {
-        assert!(Edges::equal_width(0).is_err());
+        assert!(Edges::equal_width(0).is_err() && Edges::equal_width(MAX_BINS + 1).is_err());
+        assert_eq!(Edges::equal_width(MAX_BINS).unwrap().bins(), MAX_BINS);
         for edges in
             [vec![], vec![0.0], vec![0.0, 0.5], vec![0.1, 1.0], vec![0.0, 0.6, 0.6, 1.0], vec![0.0, f64::NAN, 1.0]]
         {
