@@ -76,6 +76,36 @@ def test_a_damaged_row_group_is_named(calibfast, tmp_path):
     assert "a.parquet: row group 1: the Parquet file is damaged" in err
 
 
+def groups_as(kind):
+    """The groups 0, 1, 2 ... of rows as a column of some type; a dictionary has a name twice, and one without rows."""
+    names = (np.arange(3000) // 2 % 1300).astype(np.int32)
+    if kind != "dictionary":
+        return pa.array(names).cast(kind)
+    texts = [f" {k}.0" for k in range(1300)] + ["unused", "7"]
+    return pa.DictionaryArray.from_arrays(np.where((names == 7) & (np.arange(3000) % 2 == 1), 1301, names), texts)
+
+
+@pytest.mark.parametrize("kind", [pa.int16(), pa.float32(), pa.string(), pa.large_string(), "dictionary"])
+@pytest.mark.parametrize("groups", [12, 1300], ids=["few", "many"])
+def test_groups_of_every_type_are_the_same(tmp_path, kind, groups):
+    rows = 2 * groups
+    table = TABLE.append_column("user", groups_as(kind)).slice(0, rows)
+    report = evaluate(P[:rows], Y[:rows], groups=np.arange(rows) // 2)
+    pq.write_table(table, tmp_path / "a.parquet", row_group_size=900)
+    assert stream(tmp_path / "a.parquet", group_key="user") == report
+    batches(tmp_path / "a.arrow", pa.ipc.new_file, table.combine_chunks())
+    assert stream(tmp_path / "a.arrow", group_key="user") == report
+
+
+def test_a_null_group_is_named(calibfast, tmp_path):
+    for k, user in enumerate((["a", None], pa.DictionaryArray.from_arrays([0, 1], ["a", None]), ["a", " "])):
+        table = pa.table({"confidence": [0.5, 0.5], "correct": [1, 0], "user": user})
+        batches(tmp_path / f"{k}.arrow", pa.ipc.new_file, table)
+        code, _, err = calibfast("ece", tmp_path / f"{k}.arrow", "--group-key", "user")
+        assert code == 2
+        assert f"{k}.arrow: row 1, 'user': is " in err
+
+
 def test_an_empty_or_cut_off_arrow_file(calibfast, tmp_path):
     path = tmp_path / "a.arrow"
     batches(path, pa.ipc.new_file, TABLE.slice(0, 0))

@@ -129,8 +129,14 @@ def test_a_refused_update_changes_nothing():
 def test_an_empty_chunk_adds_nothing():
     accumulator = CalibrationError(10).update(P, Y)
     before = accumulator.to_bytes()
-    accumulator.update(P[:0], Y[:0])
+    accumulator.update(P[:0], Y[:0]).update(P[:0], Y[:0], weights=[])
     assert accumulator.to_bytes() == before
+    ignored = accumulator.update(P[:2], [-1, -1], weights=[1, 1], ignore_index=-1)
+    assert ignored == CalibrationError(10).update(P, Y).update(P[:2], [-1, -1], ignore_index=-1)
+    evaluation = Evaluation(10)
+    evaluation.update(P, Y)
+    evaluation.update(P[:0], Y[:0], weights=[])
+    assert evaluation.report() == calibfast.evaluate(P, Y)
 
 
 def test_counts_pass_32_bits():

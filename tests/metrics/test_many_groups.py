@@ -53,6 +53,18 @@ def test_each_group_has_the_numbers_of_its_own_report(p, y, options):
         assert report.multicalibration_gap == pytest.approx(max(map(abs, cell.values())) / N)
 
 
+@pytest.mark.parametrize("kind", [np.uint8, np.int16, np.uint64, np.str_, list])
+def test_integers_and_their_digits_are_the_same_groups(kind):
+    few = USERS % 251
+    groups = few.tolist() if kind is list else few.astype(kind)
+    assert calibfast.evaluate(P, Y, groups=groups) == calibfast.evaluate(P, Y, groups=few)
+    whole = fed(P, Y, USERS, 1).report().group_table
+    doubled = fed(P, Y, USERS.astype(str), 2).merge(fed(P, Y, USERS, 2)).report().group_table
+    assert doubled.names == whole.names
+    assert np.array_equal(doubled.n, 2 * whole.n)
+    assert np.array_equal(doubled.conf_ece, whole.conf_ece)
+
+
 def test_order_and_merging_change_nothing():
     whole = fed(P, Y, USERS, 1).report()
     order = RNG.permutation(N)

@@ -1,6 +1,7 @@
 //! Rows by group, for millions of groups: of each only the bins that it has rows in, exact and mergeable as a state is.
 
 use std::collections::HashMap;
+use std::hint::black_box;
 
 use crate::bins::{Cell, Total};
 use crate::edges::Edges;
@@ -8,6 +9,9 @@ use crate::error::{Error, Result};
 use crate::float::Float;
 use crate::metrics::Norm;
 use crate::sum;
+
+/// Rows whose groups are looked up before they are counted.
+const AHEAD: usize = 64;
 
 /// A bin of a group; of the cell's size, without its padding.
 #[derive(Clone, Copy, Debug)]
@@ -46,11 +50,28 @@ pub struct Group {
     pub conf_ece: f64,
 }
 
+/// Which group each row is of.
+#[derive(Debug)]
+pub enum Keys<'a, N> {
+    /// The group's own number, whose name is its digits.
+    Integers(&'a [i64]),
+    /// The place in `names` of its name.
+    Codes {
+        /// Names of groups, some of which may have no row.
+        names: &'a [N],
+        /// What earlier calls learned of these names; one `None` for each at first.
+        places: &'a mut [Option<u32>],
+        /// One for each row.
+        codes: &'a [i64],
+    },
+}
+
 /// The bins of every group.
 #[derive(Clone, Debug)]
 pub struct Groups {
     edges: Edges,
-    places: HashMap<Box<str>, u32>,
+    integers: HashMap<i64, u32>,
+    names: HashMap<Box<str>, u32>,
     bins: Vec<Vec<Bin>>,
 }
 
@@ -58,7 +79,7 @@ impl Groups {
     /// No rows yet.
     #[must_use]
     pub fn new(edges: Edges) -> Self {
-        Self { edges, places: HashMap::new(), bins: Vec::new() }
+        Self { edges, integers: HashMap::new(), names: HashMap::new(), bins: Vec::new() }
     }
 
     /// Number of groups.
@@ -73,34 +94,46 @@ impl Groups {
         self.bins.is_empty()
     }
 
-    /// Add rows that a state has checked: confidences that were given as `T`, zeros and ones, and which of `names` each
-    /// row is of.
+    /// Add rows that a state has checked: the group of each, confidences that were given as `T`, zeros and ones.
     ///
     /// # Errors
     /// [`Error::Length`] where there is not one of each for a row, or a row is of no name; nothing is then counted.
     pub fn update<T: Float>(
         &mut self,
-        names: &[impl AsRef<str>],
-        codes: &[i64],
+        keys: Keys<'_, impl AsRef<str>>,
         confidence: &[f64],
         correct: &[u8],
     ) -> Result<()> {
-        for found in [codes.len(), correct.len()] {
+        let (Keys::Integers(keyed) | Keys::Codes { codes: keyed, .. }) = &keys;
+        for found in [keyed.len(), correct.len()] {
             if found != confidence.len() {
                 return Err(Error::Length { what: "groups", expected: confidence.len(), found });
             }
         }
-        if codes.iter().any(|&code| usize::try_from(code).map_or(true, |code| code >= names.len())) {
-            return Err(Error::Mismatch("a row is of a group that has no name".to_owned()));
-        }
-        let mut places: Vec<Option<u32>> = vec![None; names.len()];
+        let places: Vec<u32> = match keys {
+            Keys::Integers(integers) => integers.iter().map(|&integer| self.place_of_integer(integer)).collect(),
+            Keys::Codes { names, places, codes } => {
+                if codes.iter().any(|&code| usize::try_from(code).map_or(true, |code| code >= names.len())) {
+                    return Err(Error::Mismatch("a row is of a group that has no name".to_owned()));
+                }
+                let place = |&code: &i64| {
+                    let code = code as usize;
+                    *places[code].get_or_insert_with(|| self.place(names[code].as_ref()))
+                };
+                codes.iter().map(place).collect()
+            }
+        };
         let lookup = self.edges.lookup::<T>();
-        for ((&code, &confidence), &correct) in codes.iter().zip(confidence).zip(correct) {
-            let mut cell = Cell::default();
-            cell.insert(confidence, correct == 1);
-            let code = code as usize;
-            let place = *places[code].get_or_insert_with(|| self.place(names[code].as_ref()));
-            add(&mut self.bins[place as usize], lookup.bin(confidence) as u32, &cell);
+        let chunks = places.chunks(AHEAD).zip(confidence.chunks(AHEAD)).zip(correct.chunks(AHEAD));
+        for ((places, confidence), correct) in chunks {
+            // Groups lie all over the memory: what is looked at here, of many rows at once, need not be waited for below.
+            let first = |&place: &u32| self.bins[place as usize].first().map_or(0, |bin| bin.place);
+            black_box(places.iter().map(first).fold(0, u32::wrapping_add));
+            for ((&place, &confidence), &correct) in places.iter().zip(confidence).zip(correct) {
+                let mut cell = Cell::default();
+                cell.insert(confidence, correct == 1);
+                add(&mut self.bins[place as usize], lookup.bin(confidence) as u32, &cell);
+            }
         }
         Ok(())
     }
@@ -113,10 +146,12 @@ impl Groups {
         if self.edges != other.edges {
             return Err(Error::State("groups with different bins do not merge".to_owned()));
         }
-        for (name, &place) in &other.places {
-            let mine = self.place(name) as usize;
+        let integers = other.integers.iter().map(|(&integer, &place)| (self.place_of_integer(integer), place));
+        let mut places: Vec<(u32, u32)> = integers.collect();
+        places.extend(other.names.iter().map(|(name, &place)| (self.place(name), place)));
+        for (mine, place) in places {
             for bin in &other.bins[place as usize] {
-                add(&mut self.bins[mine], bin.place, &bin.cell());
+                add(&mut self.bins[mine as usize], bin.place, &bin.cell());
             }
         }
         Ok(())
@@ -124,11 +159,12 @@ impl Groups {
 
     /// Every group, in the order of their names.
     #[must_use]
-    pub fn table(&self) -> Vec<(&str, Group)> {
-        let mut found: Vec<(&str, Group)> =
-            self.places.iter().map(|(name, &place)| (&**name, group(&self.bins[place as usize]))).collect();
-        found.sort_unstable_by_key(|&(name, _)| name);
-        found
+    pub fn table(&self) -> Vec<(String, Group)> {
+        let integers = self.integers.iter().map(|(integer, &place)| (integer.to_string(), place));
+        let names = self.names.iter().map(|(name, &place)| (name.to_string(), place));
+        let mut found: Vec<(String, u32)> = integers.chain(names).collect();
+        found.sort_unstable();
+        found.into_iter().map(|(name, place)| (name, group(&self.bins[place as usize]))).collect()
     }
 
     /// The multicalibration gap: the largest `|hits - sum of confidences|` of a group in a bin, by its share of all rows
@@ -143,14 +179,29 @@ impl Groups {
         if rows == 0 { Err(Error::Empty) } else { Ok(bins().map(gap).fold(0.0, f64::max) / rows as f64) }
     }
 
+    /// The place of a name; digits are the integer that they spell.
     fn place(&mut self, name: &str) -> u32 {
-        if let Some(&place) = self.places.get(name) {
+        if let Some(integer) = name.parse().ok().filter(|integer: &i64| integer.to_string() == name) {
+            return self.place_of_integer(integer);
+        }
+        if let Some(&place) = self.names.get(name) {
             return place;
         }
-        let place = self.bins.len() as u32;
-        self.places.insert(name.into(), place);
+        self.names.insert(name.into(), self.bins.len() as u32);
+        self.next_place()
+    }
+
+    fn place_of_integer(&mut self, integer: i64) -> u32 {
+        if let Some(&place) = self.integers.get(&integer) {
+            return place;
+        }
+        self.integers.insert(integer, self.bins.len() as u32);
+        self.next_place()
+    }
+
+    fn next_place(&mut self) -> u32 {
         self.bins.push(Vec::new());
-        place
+        self.bins.len() as u32 - 1
     }
 }
 
@@ -184,7 +235,8 @@ mod tests {
         let codes: Vec<i64> = rows.iter().map(|row| row.0 as i64).collect();
         let confidence: Vec<f64> = rows.iter().map(|row| row.1.into()).collect();
         let correct: Vec<u8> = rows.iter().map(|row| row.2.into()).collect();
-        groups.update::<f32>(&names, &codes, &confidence, &correct).unwrap();
+        let keys = Keys::Codes { names: &names, places: &mut [None; 3], codes: &codes };
+        groups.update::<f32>(keys, &confidence, &correct).unwrap();
         groups
     }
 
@@ -215,7 +267,23 @@ mod tests {
     fn what_does_not_fit_is_refused() {
         let mut one = groups(&[(0, 0.5, true)]);
         assert!(one.merge(&Groups::new(Edges::equal_width(3).unwrap())).is_err());
-        assert!(one.update::<f32>(&["a".to_owned()], &[1], &[0.5], &[1]).is_err());
-        assert!(one.update::<f32>(&["a".to_owned()], &[0], &[0.5], &[]).is_err());
+        let mut update = |code, correct: &[u8]| {
+            one.update::<f32>(Keys::Codes { names: &["a"], places: &mut [None], codes: &[code] }, &[0.5], correct)
+        };
+        assert!(update(1, &[1]).is_err());
+        assert!(update(0, &[]).is_err());
+        assert!(update(0, &[1]).is_ok());
+    }
+
+    #[test]
+    fn a_number_and_its_digits_are_one_group() {
+        let mut groups = Groups::new(Edges::equal_width(3).unwrap());
+        groups.update::<f32>(Keys::<&str>::Integers(&[17, -1]), &[0.5, 0.5], &[1, 1]).unwrap();
+        let keys = Keys::Codes { names: &["017", "17", "unused"], places: &mut [None; 3], codes: &[1, 0, 1] };
+        groups.update::<f32>(keys, &[0.5; 3], &[0; 3]).unwrap();
+        let mut merged = Groups::new(Edges::equal_width(3).unwrap());
+        merged.merge(&groups).unwrap();
+        let counts: Vec<_> = merged.table().into_iter().map(|(name, group)| (name, group.total.count)).collect();
+        assert_eq!(counts, [("-1".to_owned(), 1), ("017".to_owned(), 1), ("17".to_owned(), 3)]);
     }
 }

@@ -46,7 +46,7 @@ pub use edges::{Edges, MAX_BINS};
 pub use equal_mass::{equal_mass, sweep};
 pub use error::{Error, Result};
 pub use float::Float;
-pub use groups::{Group, Groups};
+pub use groups::{Group, Groups, Keys};
 pub use isotonic::{Decomposition, Score, corp, isotonic, murphy};
 pub use kde::Kde;
 pub use kernel::{laplacian_sums, mmce_squared};

@@ -122,6 +122,7 @@ impl State {
         weights: Option<&[f64]>,
     ) -> Result<()> {
         check_lengths(confidence.len(), "correct", correct.len(), weights)?;
+        let weights = weights.filter(|weights| !weights.is_empty()); // no rows have no weights
         if self.classwise.is_some() {
             return Err(Error::Mismatch(
                 "class-wise calibration needs (N, K) probabilities and labels, not confidences alone".to_owned(),
@@ -169,6 +170,7 @@ impl State {
     ) -> Result<()> {
         let rows = options.rows()?;
         check_lengths(rows, "labels", labels.len(), weights)?;
+        let weights = weights.filter(|weights| !weights.is_empty());
         let mut add = self.fresh_for(options.classes, weights.is_some());
         let lookup = self.edges.lookup::<T>();
         // Probabilities that a softmax computes here are doubles, whatever the logits were.

@@ -15,6 +15,7 @@ import numpy as np
 from calibfast.errors import InputError, MissingExtraError, first_line
 from calibfast.io.columns import Place
 from calibfast.io.source import Block, Column, Ragged, block_rows, families
+from calibfast.metrics.groups import Coded
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -47,6 +48,7 @@ class ArrowTable(ABC):
         self.dims = {field.name: 2 if _is_list(pa, field.type) else 1 for field in schema}
         self.dims |= dict.fromkeys(self._families, 2)
         self._widths: dict[str, int] = {}
+        self._texts_of: dict[str, tuple[Any, list[str]]] = {}
 
     @abstractmethod
     def _opened(self) -> tuple[Any, int | None]:
@@ -67,7 +69,7 @@ class ArrowTable(ABC):
         if name not in self._widths:
             columns = (block.columns[0] for block in self._read([name], _SCAN_ROWS))
             self._widths[name] = max(
-                int(column.lengths.max()) if isinstance(column, Ragged) else int(np.shape(column)[1])
+                int(column.lengths.max()) if isinstance(column, Ragged) else np.asarray(column).shape[1]
                 for column in columns
             )
         return self._widths[name]
@@ -82,20 +84,30 @@ class ArrowTable(ABC):
         first_row = 0
         with self._damage():
             for batch in self._batches(members, rows):
-                columns = []
+                columns: list[Column] = []
                 for name in names:
                     place = Place(self.path, name, first_row)
                     parts = [self._column(batch.column(m), place) for m in self._families.get(name, [name])]
-                    columns.append(np.stack(parts, axis=1) if name in self._families else parts[0])
+                    if name in self._families:
+                        texts = [part.texts() if isinstance(part, Coded) else part for part in parts]
+                        columns.append(np.stack(texts, axis=1))
+                    else:
+                        columns.append(parts[0])
                 yield Block(tuple(columns), batch.num_rows, None)
                 first_row += batch.num_rows
 
     def _column(self, array: Any, place: Place) -> Column:
         pa = self._pa
-        if pa.types.is_dictionary(array.type):
+        coded = pa.types.is_dictionary(array.type)
+        if coded and (not _is_text(pa, array.type.value_type) or array.dictionary.null_count):
             array = array.dictionary_decode()
         if array.null_count:
             raise place.error(int(np.argmax(array.is_null().to_numpy(zero_copy_only=False))), "is null")
+        if _is_text(pa, array.type):
+            array = array.dictionary_encode()
+        if pa.types.is_dictionary(array.type):
+            codes = array.indices.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
+            return Coded(self._texts(place.name, array.dictionary), codes)
         if _is_list(pa, array.type):
             values = array.flatten()
             if values.null_count:
@@ -108,7 +120,7 @@ class ArrowTable(ABC):
             if pa.types.is_fixed_size_list(array.type):
                 return np.asarray(numbers.reshape(len(array), -1))
             return Ragged(numbers, array.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64))
-        if pa.types.is_string(array.type) or pa.types.is_large_string(array.type) or str(array.type) == "string_view":
+        if str(array.type) == "string_view":
             return list(array.to_pylist())
         if pa.types.is_boolean(array.type):  # by to_numpy, ten times as slow
             bits = np.frombuffer(array.buffers()[1], np.uint8)
@@ -117,6 +129,12 @@ class ArrowTable(ABC):
         if pa.types.is_floating(array.type) or pa.types.is_integer(array.type):
             return np.asarray(array.to_numpy(zero_copy_only=False))
         raise place.refusal(f"holds {array.type}, expected numbers, booleans, text or lists of floats")
+
+    def _texts(self, name: str, dictionary: Any) -> list[str]:
+        """The texts of a dictionary: the same list for the same texts, which blocks mostly share."""
+        if name not in self._texts_of or not self._texts_of[name][0].equals(dictionary):
+            self._texts_of[name] = dictionary, dictionary.to_pylist()
+        return self._texts_of[name][1]
 
     @contextmanager
     def _damage(self, where: str = "") -> Iterator[None]:
@@ -133,3 +151,7 @@ class ArrowTable(ABC):
 
 def _is_list(pa: Any, kind: Any) -> bool:
     return bool(pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind))
+
+
+def _is_text(pa: Any, kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind))

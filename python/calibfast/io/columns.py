@@ -56,7 +56,7 @@ def scores(column: Column, width: int, absent: float, place: Place) -> tuple[NDA
         padded = np.full(present.shape, absent, dtype=values.dtype)
         padded[present] = values
         return padded, None if present.all() else present
-    if isinstance(column, list) or column.ndim != 2:
+    if not isinstance(column, np.ndarray) or column.ndim != 2:
         raise place.refusal("has one value a row, expected one per option")
     return _floats(column, place), None
 
@@ -127,20 +127,37 @@ def agree(pred: Column, label: Column, pred_place: Place, label_place: Place) ->
 
 def canonical(column: Column, place: Place) -> list[str]:
     """Labels as text in which 1, 1.0 and "1" are the same."""
-    names, codes = grouped(column, place)
-    return [names[code] for code in codes.tolist()]
+    return Grouping()(column, place).texts()
 
 
-def grouped(column: Column, place: Place) -> Coded:
-    """Labels as text in which 1, 1.0 and "1" are the same, each name once."""
-    names, codes = coded(column if isinstance(column, list) else _one_a_row(column, place))
-    if _is_integers(column):
-        return Coded(names, codes)
-    names, places = coded(list(map(_canonical, names)))
-    empty = [k for k, name in enumerate(names) if name in ("", "nan", "None")]
-    if empty:
-        raise place.error(int(np.argmax(np.isin(places[codes], empty))), "is empty; every row needs a value")
-    return Coded(names, places[codes])
+class Grouping:
+    """Blocks of a column as text in which 1, 1.0 and "1" are the same, each name once.
+
+    Names that a block shares with the last one, as those of an Arrow dictionary, are looked at once.
+    """
+
+    def __init__(self) -> None:
+        self._seen: list[str] | None = None
+        self._names: list[str] = []
+        self._places, self._empty = np.empty(0, np.int64), np.empty(0, np.bool_)
+
+    def __call__(self, column: Column, place: Place) -> Coded:
+        """The groups of a block.
+
+        Raises:
+            InputError: A row's value is empty.
+        """
+        names, codes = coded(column if isinstance(column, list | Coded) else _one_a_row(column, place))
+        if names is None or _is_integers(column):
+            return Coded(names, codes)
+        if names is not self._seen:
+            found, self._places = coded(list(map(_canonical, names)))
+            self._seen, self._names = names, found or []
+            self._empty = np.array([name in ("", "nan", "None") for name in self._names])
+        places = self._places[codes]
+        if self._empty.any() and (empty := self._empty[places]).any():
+            raise place.error(int(np.argmax(empty)), "is empty; every row needs a value")
+        return Coded(self._names, places)
 
 
 def _is_integers(column: Column) -> bool:
@@ -148,6 +165,8 @@ def _is_integers(column: Column) -> bool:
 
 
 def _canonical(text: str) -> str:
+    if text[:1].isalpha():  # no number, which is soon seen
+        return text.strip()
     try:
         return str(_index(text))
     except (ValueError, OverflowError):

@@ -76,7 +76,7 @@ def read_labelled_rows(
     for p, y, mask, _, groups in file:
         chosen = np.ones(len(p), np.bool_)
         if groups is not None:
-            chosen = np.array([name == value for name in groups.names])[groups.codes]
+            chosen = np.array([text == value for text in groups.texts()])
         present = np.ones(p.shape, np.bool_) if mask is None else mask
         parts.append((p[chosen], y[chosen] if file.labelled else y, present[chosen]))
     p, y, present = (np.concatenate(arrays) for arrays in zip(*parts, strict=True))

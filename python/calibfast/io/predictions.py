@@ -24,6 +24,7 @@ from calibfast.io.npy import UNNAMED, NpyFile
 from calibfast.io.npz import NpzFile
 from calibfast.io.parquet import ParquetFile
 from calibfast.io.remote import RemoteFile, is_url
+from calibfast.metrics.groups import Coded
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -33,7 +34,6 @@ if TYPE_CHECKING:
     from calibfast.io.partial import Partial
     from calibfast.io.source import Column, File, Source
     from calibfast.metrics import Report
-    from calibfast.metrics.groups import Coded
 
 _OPENERS: dict[str, type[NpzFile | CsvFile | ParquetFile | ArrowFile]] = {
     ".npz": NpzFile,
@@ -134,10 +134,14 @@ class PredictionFile:
         fields, row = self._fields, 0
         wanted = (fields.p, fields.label, fields.correct, fields.pred, fields.mask, fields.group)
         names = [name for name in wanted if name is not None and name != EXTERNAL]
+        grouping = columns.Grouping()
         with ExitStack() as stack:
             labels = stack.enter_context(self._labels.array.open()) if self._labels else None
             for block in self._source.blocks(names):
-                found: dict[str | None, Column] = dict(zip(names, block.columns, strict=True))
+                found: dict[str | None, Column] = {
+                    name: column.texts() if isinstance(column, Coded) and name != fields.group else column
+                    for name, column in zip(names, block.columns, strict=True)
+                }
                 if labels is not None:
                     found[EXTERNAL] = taken = labels.take(block.rows)
                     if len(taken) < block.rows:
@@ -146,7 +150,7 @@ class PredictionFile:
                 places = {name: Place(self.path, str(name), row, block.lines) for name in found}
                 p, mask = self._predictions(found, places)
                 group = fields.group
-                groups = None if group is None else columns.grouped(found[group], places[group])
+                groups = None if group is None else grouping(found[group], places[group])
                 yield Chunk(p, self._outcomes(found, places), mask, block.lines, groups)
                 row += block.rows
             if labels is not None and len(labels.take(1)):

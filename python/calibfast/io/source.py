@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
+    from calibfast.metrics.groups import Coded
+
 File: TypeAlias = "Path | RemoteFile"
 
 BLOCK_BYTES = 16 << 20
@@ -27,8 +29,8 @@ class Ragged(NamedTuple):
     lengths: NDArray[np.int64]
 
 
-Column: TypeAlias = "NDArray[Any] | list[Any] | Ragged"
-"""One value a row (1-D array, or a list where the file holds text), or one per option (2-D array, Ragged)."""
+Column: TypeAlias = "NDArray[Any] | list[Any] | Coded | Ragged"
+"""One value a row (1-D array; a list or codes where the file holds text), or one per option (2-D array, Ragged)."""
 
 
 class Block(NamedTuple):

@@ -121,8 +121,12 @@ class Evaluation:
         confidence, correct = _core.top(rows.values, rows.labels, form=rows.form, mask=rows.mask)
         dtype = {"uint16": "bfloat16"}.get(rows.values.dtype.name, rows.values.dtype.name)
         self._table = self._table or _core.Groups(self._bins)
-        # Probabilities that a softmax computes are doubles, whatever the logits were.
-        self._table.update(*groups, confidence, correct, "float64" if rows.form == "logits" else dtype)
+        if rows.form == "logits":  # probabilities that a softmax computes are doubles
+            dtype = "float64"
+        if groups.names is None:
+            self._table.update_integers(groups.codes, confidence, correct, dtype)
+        else:
+            self._table.update(groups.names, groups.codes, confidence, correct, dtype)
         self._let_go()
 
     def merge(self, other: Evaluation) -> Evaluation:
@@ -199,7 +203,7 @@ class Evaluation:
             raise renumbered(error, self._seen + error.row) from None
         self._state = state
         self._seen += len(rows.labels)
-        self._weighted |= rows.weights is not None
+        self._weighted |= rows.weights is not None and len(rows.labels) > 0
         self._let_go()
         if self._kept is not None:
             self._kept.append(_copied(rows, ignore_index, whole=bool(self._metrics) or self._ci))

@@ -125,22 +125,30 @@ class Coded(NamedTuple):
     """The group of each row.
 
     Attributes:
-        names: Groups, each once.
-        codes: The place in `names` of each row's group.
+        names: Groups, each once; None where groups are integers, whose names are their digits.
+        codes: The place in `names` of each row's group, or the group itself.
     """
 
-    names: list[str]
+    names: list[str] | None
     codes: NDArray[np.int64]
 
     def take(self, rows: NDArray[Any]) -> Coded:
         """The chosen rows; True and False choose, too."""
         return Coded(self.names, self.codes[rows])
 
+    def texts(self) -> list[str]:
+        """The name of each row's group."""
+        codes = self.codes.tolist()
+        return list(map(str, codes)) if self.names is None else [self.names[code] for code in codes]
+
     def members(self) -> dict[str, NDArray[np.int64]]:
         """The rows of every group that has some, in the order of their names."""
-        order = np.argsort(self.codes, kind="stable")
-        ends = np.bincount(self.codes, minlength=len(self.names)).cumsum()
-        rows = dict(zip(self.names, np.split(order, ends[:-1]), strict=True))
+        names, codes = self
+        if names is None:
+            names, codes = _distinct(codes)
+        order = np.argsort(codes, kind="stable")
+        ends = np.bincount(codes, minlength=len(names)).cumsum()
+        rows = dict(zip(names, np.split(order, ends[:-1]), strict=True))
         return {name: rows[name] for name in sorted(rows) if len(rows[name])}
 
 
@@ -149,14 +157,20 @@ def coded(groups: ArrayLike | Coded) -> Coded:
     if isinstance(groups, Coded):
         return groups
     values = np.array(groups, object) if isinstance(groups, list) else np.asarray(groups)
-    if values.dtype.kind in "iub":
-        distinct, codes = np.unique(values, return_inverse=True)
-        return Coded(list(map(str, distinct.tolist())), codes)
+    if values.dtype.kind in "iu" and np.can_cast(values.dtype, np.int64):
+        return Coded(None, values.astype(np.int64, order="C", copy=False))
+    if values.dtype.kind in "ub":
+        return Coded(*_distinct(values))
     places: dict[str, int] = {}
     found = [places.setdefault(name, len(places)) for name in map(str, values.ravel().tolist())]
     # Half a character, which JSON can hold and UTF-8 can't, is spelled out.
     names = [name.encode("utf-8", "backslashreplace").decode() for name in places]
     return Coded(names, np.array(found, dtype=np.int64).reshape(values.shape))
+
+
+def _distinct(values: NDArray[Any]) -> tuple[list[str], NDArray[np.int64]]:
+    distinct, codes = np.unique(values, return_inverse=True)
+    return list(map(str, distinct.tolist())), codes
 
 
 class GroupTable:
