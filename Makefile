@@ -128,12 +128,13 @@ MINUTES ?= 60
 soak: setup ## Random rows, merges and kills against integer arithmetic, MINUTES=60
 	$(BIN)/python tests/soak.py --minutes $(MINUTES)
 
-# Zig links against an old glibc, so that the wheel runs on systems of many years.
+# Zig links against an old glibc, so that the wheel runs on systems of many years. Nothing compiled before may serve: files unpacked from
+# a source package are all of one old date, by which cargo takes them for what it compiled last.
 .PHONY: wheels
 wheels: $(BIN)/python ## A release's wheel, source package and crate, checked, in dist/
 	$(UV) --group release
 	rm -rf dist
-	PATH="$(abspath $(BIN)):$$PATH" CARGO_TARGET_DIR="$(abspath target)" \
+	env -u CARGO_TARGET_DIR PATH="$(abspath $(BIN)):$$PATH" \
 	  maturin build --release --zig --compatibility manylinux2014 --sdist --out dist
 	$(BIN)/twine check --strict dist/*
 	cargo publish --dry-run --package calibfast-core
