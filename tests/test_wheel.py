@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -40,6 +41,13 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     assert {"calibfast/cli/app.py", "calibfast/cli/ece.py", "calibfast/_core.pyi", "calibfast/py.typed"} <= set(names)
     assert {f"calibfast/report/page.{suffix}" for suffix in ("html.jinja", "css", "js")} <= set(names)
     assert all(name.startswith(("calibfast/", "calibfast-")) for name in names)
+
+
+def test_the_sdist_holds_every_rust_file(wheel):
+    """What cargo compiled before serves the wheel here, so that a file that is missing would not be noticed."""
+    with tarfile.open(next(wheel.parent.glob("*.tar.gz"))) as sdist:
+        held = {name.split("/", 1)[1] for name in sdist.getnames()}
+    assert {path.relative_to(ROOT).as_posix() for path in ROOT.glob("crates/*/src/**/*.rs")} <= held
 
 
 def test_ece_runs_without_torch(environment, tmp_path):
