@@ -56,6 +56,13 @@ class TrainingConfig:
         "Data", "sum", "cloze: an option's log-likelihood as it is, or divided by its tokens or bytes."
     )
     epochs: int = _setting("Training", 3, "Passes over the training questions.", least=1)
+    until: float | None = _setting(
+        "Training",
+        None,
+        "Stop after the first epoch that ends with this share of the training questions answered right; after --epochs "
+        "at the latest. Beyond the critical accuracy, A*, nothing restores calibration on them: see calibfast regime.",
+        above=0,
+    )
     learning_rate: float = _setting("Training", 3e-4, "Peak learning rate of AdamW.", above=0)
     schedule: Literal["linear", "cosine", "constant"] = _setting(
         "Training", "linear", "How the learning rate falls: linear or cosine (to 0), or constant."
@@ -133,6 +140,8 @@ class TrainingConfig:
         for name in ("held_out", "smoothing"):
             if not getattr(self, name) < 1:
                 raise InputError(f"{name} is {getattr(self, name)}; it must be below 1")
+        if self.until is not None and self.until > 1:
+            raise InputError(f"until is {self.until}; it is a share of the training questions, 1 at most")
         stages = self.method.split("+")
         known = (*METHOD_NAMES, TEMPERATURE)
         if stages[0] not in known or stages[1:] not in ([], [TEMPERATURE]) or stages == 2 * [TEMPERATURE]:

@@ -70,7 +70,7 @@ def cross_fit(
         with np.load(folder / FILE) as saved:
             return OutOfFold(saved["labels"], saved["scorings"])
     halves = split_questions(questions, 0.5, config.seed)
-    settings = replace(config, estep_data="held-out")
+    settings = replace(config, estep_data="held-out", until=None)
     labels, scorings = [], []
     for own, other in (halves, halves[::-1]):
         adapted, history = fit(model, tokenizer, own, other, settings, None, progress)

@@ -30,6 +30,7 @@ from calibfast.training.log import Event, RunLog
 from calibfast.training.methods import METHODS
 from calibfast.training.progress import ProgressBar
 from calibfast.training.trainer import CalibrationTrainer
+from calibfast.training.until import Until, reached
 from calibfast.whole import write_whole
 
 if TYPE_CHECKING:
@@ -203,6 +204,8 @@ def _train(
     state = Progress(log, held_out, estep, reference)
     if checkpoint is not None:
         state.restore(checkpoint)
+        if config.until is not None and (last := reached(config.until, log.events)) is not None:
+            arguments.num_train_epochs = last  # stopped between the last epoch and the end
     interrupt = StopOnInterrupt()
     callbacks: list[TrainerCallback] = [held_out, LogLosses(log), *([estep] if estep else [])]
     if arguments.save_strategy != "no":
@@ -211,6 +214,8 @@ def _train(
         callbacks.append(ProgressBar())
     if kept is not None:
         callbacks.append(KeepEpochs(kept))
+    if config.until is not None:
+        callbacks.append(Until(config.until, rows, config.normalize, log))
     trainer = CalibrationTrainer(
         config=config,
         estep=estep,
