@@ -3,9 +3,9 @@
 use std::f64::consts::PI;
 
 use calibfast_core::{
-    Cumulative, Decomposition, Distinct, DistinctOptions, Edges, Form, Groups, Kde, Norm, Options, Parts, Score, Skce,
-    State, Total, aurc, auroc, corp, cumulative, debiased_square, equal_mass, isotonic, laplacian_sums, mmce_squared,
-    murphy, skce_blocks, smece, smece_at, sweep,
+    Cumulative, Decomposition, Distinct, DistinctOptions, Edges, Form, Groups, Kde, Keys, Norm, Options, Parts, Score,
+    Skce, State, Total, aurc, auroc, corp, cumulative, debiased_square, equal_mass, isotonic, laplacian_sums,
+    mmce_squared, murphy, skce_blocks, smece, smece_at, sweep,
 };
 use proptest::prelude::*;
 
@@ -216,7 +216,8 @@ proptest! {
         let y: Vec<u8> = rows.iter().map(|row| row.2).collect();
         let mut groups = Groups::new(Edges::equal_width(4).unwrap());
         prop_assert!(groups.is_empty() && groups.gap().is_err());
-        groups.update::<f64>(&names, &codes, &p, &y).unwrap();
+        let keys = Keys::Codes { names: &names, places: &mut [None; 3], codes: &codes };
+        groups.update::<f64>(keys, &p, &y).unwrap();
         let gap = |group: u8, bin: u8| {
             let inside = rows.iter().filter(|row| row.0 == group && row.1.saturating_sub(1) / 4 == bin);
             inside.map(|row| f64::from(row.2) - f64::from(row.1) / 16.0).sum::<f64>().abs()
