@@ -6,12 +6,12 @@ from typing import get_args
 import pytest
 
 from calibfast.errors import InputError
-from calibfast.training.config import MethodName, TrainingConfig, help_of
+from calibfast.training.config import MethodName, TrainingConfig
 from calibfast.training.methods import METHODS
 
 
 def test_every_setting_explains_itself():
-    assert all(help_of(setting.name) for setting in fields(TrainingConfig))
+    assert all(setting.metadata["help"] for setting in fields(TrainingConfig))
 
 
 def test_every_named_method_exists():
