@@ -48,15 +48,11 @@ def circular_orders(size: int, circles: int, row: int) -> NDArray[np.intp]:
     Returns:
         (R, K) the option that stands at each place; the K rotations of a circle stand together.
     """
-    found = {tuple(range(size))}
     draw = np.random.default_rng(row)
-    ordered = list(found)
-    while len(ordered) < min(circles, factorial(size - 1)):
-        circle = (0, *(1 + draw.permutation(size - 1)).tolist())
-        if circle not in found:
-            found.add(circle)
-            ordered.append(circle)
-    return np.array([np.roll(circle, -shift) for circle in ordered for shift in range(size)])
+    found = {tuple(range(size)): None}  # in the order in which they were drawn
+    while len(found) < min(circles, factorial(size - 1)):
+        found[(0, *(1 + draw.permutation(size - 1)).tolist())] = None
+    return np.array([np.roll(circle, -shift) for circle in found for shift in range(size)])
 
 
 def ask_in_orders(questions: Sequence[Question], circles: int = 1) -> list[Question]:
