@@ -13,6 +13,7 @@ from transformers import TrainerCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR
 from typing_extensions import override
 
+from calibfast.training.epoch import ended_epoch
 from calibfast.whole import write_whole
 
 if TYPE_CHECKING:
@@ -54,14 +55,14 @@ class SaveAfterEpoch(TrainerCallback):
 
     @override
     def on_step_end(self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any) -> None:
-        if float(state.epoch or 0).is_integer():
+        if ended_epoch(state) is not None:
             control.should_save = False
 
     @override
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        if float(state.epoch or 0).is_integer():
+        if ended_epoch(state) is not None:
             control.should_save = True
 
 

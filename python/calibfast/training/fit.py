@@ -23,6 +23,7 @@ from calibfast.recalibration.temperature import TemperatureScaling
 from calibfast.training.checkpoint import Progress, SaveAfterEpoch, newest, remove_all
 from calibfast.training.cross_fit import OutOfFold, cross_fit
 from calibfast.training.dataset import Collator, QuestionRows
+from calibfast.training.epoch import ended_epoch
 from calibfast.training.estep_callback import EStepCallback
 from calibfast.training.held_out import HeldOutEvaluation
 from calibfast.training.interrupt import StopOnInterrupt
@@ -78,9 +79,8 @@ class KeepEpochs(TrainerCallback):
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        # An epoch that was interrupted has not ended.
-        if float(state.epoch or 0).is_integer():
-            self._keep(round(state.epoch or 0))
+        if (epoch := ended_epoch(state)) is not None:
+            self._keep(epoch)
 
 
 class LogLosses(TrainerCallback):

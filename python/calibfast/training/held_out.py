@@ -15,6 +15,7 @@ import calibfast
 from calibfast.evaluation.options import letter_mass, score_encoded
 from calibfast.report.render import METRICS
 from calibfast.training.callback import log_report
+from calibfast.training.epoch import ended_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -94,9 +95,8 @@ class HeldOutEvaluation(TrainerCallback):
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        # An epoch that was interrupted has not ended.
-        if float(state.epoch or 0).is_integer():
-            self.evaluate(kwargs["model"], epoch=round(state.epoch or 0))
+        if (epoch := ended_epoch(state)) is not None:
+            self.evaluate(kwargs["model"], epoch)
             self._track(control)
 
     def _track(self, control: TrainerControl) -> None:

@@ -9,6 +9,7 @@ from transformers import TrainerCallback
 from typing_extensions import override
 
 from calibfast.evaluation.options import score_encoded
+from calibfast.training.epoch import ended_epoch
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -39,12 +40,11 @@ class Until(TrainerCallback):
     def on_epoch_end(
         self, args: TrainingArguments, state: TrainerState, control: TrainerControl, **kwargs: Any
     ) -> None:
-        # An epoch that was interrupted has not ended.
-        if not float(state.epoch or 0).is_integer():
+        if (epoch := ended_epoch(state)) is None:
             return
         scores = score_encoded(kwargs["model"], self._rows.encoded, normalize=self._normalize)
         accuracy = float(np.mean(scores.argmax(axis=1) == np.array(self._rows.answers)))
-        self._log.write(_EVENT, epoch=round(state.epoch or 0), accuracy=accuracy)
+        self._log.write(_EVENT, epoch=epoch, accuracy=accuracy)
         if accuracy >= self._accuracy:
             control.should_training_stop = True
 
