@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import functools
+import math
 import os
-import time
+import timeit
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
     from calibfast.benchmark.cases import Case
 
 ROUNDS = 7
+A_TURN = 0.002
+"""Seconds that a tool's turn takes at least: a call of microseconds is repeated, its caches as in a loop."""
 PATIENCE = 30.0
 """Seconds for one tool at one size: one that would take longer for a single run is left out, and others stop there."""
 CHECKED_ROWS = 100_000
@@ -110,14 +113,15 @@ def run(
 
 def _medians(tools: dict[str, Callable[[], Any]]) -> dict[str, float]:
     """Median seconds of each, one after the other in every round, after a run that is not counted."""
+    timers = {name: timeit.Timer(tool) for name, tool in tools.items()}
+    first = {name: timer.timeit(1) for name, timer in timers.items()}
     times: dict[str, list[float]] = {name: [] for name in tools}
-    for _ in range(1 + ROUNDS):
-        for name, tool in tools.items():
-            if sum(times[name]) < PATIENCE:
-                began = time.perf_counter()
-                tool()
-                times[name].append(time.perf_counter() - began)
-    return {name: float(np.median(taken[1:] or taken)) for name, taken in times.items()}
+    for _ in range(ROUNDS):
+        for name, timer in timers.items():
+            if first[name] * (1 + len(times[name])) < PATIENCE:
+                calls = math.ceil(A_TURN / first[name])
+                times[name].append(timer.timeit(calls) / calls)
+    return {name: float(np.median(taken or first[name])) for name, taken in times.items()}
 
 
 def _agree(case: Case, name: str, theirs: float, ours: float, tolerance: float) -> None:
