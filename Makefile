@@ -180,6 +180,13 @@ mutants-python: setup ## The same for the numeric Python modules, those of NAMES
 	  for each in tests docs; do ln -sfn ../../$$each .; done && \
 	  OMP_NUM_THREADS=1 ../../$(BIN)/mutmut run $(NAMES); ../../$(BIN)/mutmut results
 
+.PHONY: coverage
+coverage: setup $(VENV)/browser.stamp $(BIN)/cargo-llvm-cov ## Lines that the tests run, of Python and (with LLVM's tools) of the core
+	$(BIN)/python -m pytest --cov=calibfast --cov-report=term-missing:skip-covered
+	if [ "$$LLVM_COV" ] || rustup component list --installed | grep llvm-tools; then \
+	  PATH="$(CURDIR)/$(BIN):$$PATH" cargo llvm-cov --package calibfast-core; \
+	else echo 'SKIPPED: the core; it needs rustup component add llvm-tools, or LLVM_COV and LLVM_PROFDATA' >&2; fi
+
 .PHONY: clean
 clean: ## Remove everything that was made
 	rm -rf $(VENV) target dist site calibfast-demo

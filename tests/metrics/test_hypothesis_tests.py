@@ -110,6 +110,7 @@ def test_limit_laws():
     for law in (wiener_maximum_tail, wiener_range_tail, lambda x: chi_square_tail(x, 3)):
         assert law(0.0) == law(-1.0) == 1
         assert law(1e-9) <= 1
+    assert chi_square_tail(1.8263634014603068e-06, 7) == 1  # its sum, rounded, is above
     assert wiener_range_tail(2.4977) == pytest.approx(0.05, abs=1e-4)
     steps = np.random.default_rng(0).standard_normal((2000, 2000)) / np.sqrt(2000)
     path = np.cumsum(steps, axis=1)

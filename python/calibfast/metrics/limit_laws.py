@@ -29,14 +29,14 @@ def wiener_maximum_tail(x: float) -> float:
     if x > 1:
         return sum(4 * _sign(k) * normal_tail((2 * k + 1) * x) for k in range(12))
     inside = sum(_sign(k) / (2 * k + 1) * math.exp(-((2 * k + 1) ** 2) * math.pi**2 / (8 * x * x)) for k in range(12))
-    return min(1.0, 1 - 4 / math.pi * inside)
+    return 1 - 4 / math.pi * inside
 
 
 def wiener_range_tail(x: float) -> float:
     """P(max W - min W > x) for a Wiener process on [0, 1] (Feller 1951): 8 sum (-1)^(k-1) k P(Z > k x)."""
     if x < 0.5:
         return 1.0  # P(range < .5) is below 1e-6
-    return min(1.0, sum(8 * _sign(k - 1) * k * normal_tail(k * x) for k in range(1, 80)))
+    return sum(8 * _sign(k - 1) * k * normal_tail(k * x) for k in range(1, 80))
 
 
 def _sign(k: int) -> int:
