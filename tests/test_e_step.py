@@ -35,6 +35,19 @@ def test_targets_follow_equation_6():
     assert kept > 1500
 
 
+def test_masked_options_are_absent_ones():
+    """Whatever stands there: here the largest logit of all."""
+    logits = np.log(P)
+    absent = logits.copy()
+    absent[::2, 3], logits[::2, 3] = -np.inf, 9.0
+    labels, mask = np.where(Y == 3, 0, Y), np.isfinite(absent)
+    expected, step = estep(absent, labels, logits=True), estep(logits, labels, logits=True, mask=mask)
+    np.testing.assert_array_equal(step.q, expected.q)
+    np.testing.assert_array_equal(step.assign(logits, logits=True, mask=mask), expected.assign(absent, logits=True))
+    np.testing.assert_array_equal(step.targets(logits, logits=True, mask=mask), expected.targets(absent, logits=True))
+    assert step.edges == pytest.approx(np.linspace(0, 1, 11))
+
+
 def test_a_held_out_step_gives_targets_for_other_rows():
     step = estep(P[:100], Y[:100], bins=50)
     assert np.isnan(step.q).any()

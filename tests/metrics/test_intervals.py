@@ -5,12 +5,14 @@ import warnings
 
 import numpy as np
 import pytest
+from reference.hall import hall
+from scipy import stats
 
 import calibfast
 from calibfast import CalibfastWarning, InputError, interval
 from calibfast.metrics.hybrid_resampling import BinCounts, fewest, invert, median_unbiased, nearest
 from calibfast.metrics.interval_methods import KNOWN
-from calibfast.metrics.score_intervals import skew_corrected, wilson
+from calibfast.metrics.score_intervals import skew_corrected, student_quantile, wilson
 
 RNG = np.random.default_rng(0)
 N = 600
@@ -264,8 +266,6 @@ def test_binned_intervals_from_a_state_are_quick():
 
 
 def test_closed_forms():
-    from scipy import stats
-
     expected = stats.binomtest(45, 50).proportion_ci(method="wilson")
     assert wilson(0.9, 50, 0.95) == pytest.approx((expected.low, expected.high))
     x = np.random.default_rng(0).normal(0, 1, 400)
@@ -274,6 +274,21 @@ def test_closed_forms():
     skewed = np.random.default_rng(0).exponential(size=100)
     low, high = skew_corrected(skewed.mean(), (skewed - skewed.mean()) / 100, 0.95)
     assert high - skewed.mean() > skewed.mean() - low
+
+
+def test_closed_forms_to_the_digit():
+    assert student_quantile(0.95, 1000) == pytest.approx(stats.t.ppf(0.975, 1000), abs=1e-8)
+    assert 0.98 <= student_quantile(0.95, 4) / stats.t.ppf(0.975, 4) < 1
+    for n in range(1, 300):
+        assert (wilson(0.0, n, 0.95)[0], wilson(1.0, n, 0.95)[1]) == (0, 1)
+    error = np.random.default_rng(0).exponential(size=300) / 300
+    error -= error.mean()
+    assert skew_corrected(0.3, error, 0.95) == pytest.approx(hall(0.3, error), abs=1e-7)
+    assert skew_corrected(0.3, error, 0.95, units=200) == pytest.approx(hall(0.3, error, 200), abs=1e-7)
+    assert skew_corrected(0.3, error, 0.95, units=1.5) == skew_corrected(0.3, error, 0.95, units=2)
+    even = np.repeat([-0.01, 0.01], 50)  # no skewness
+    width = stats.t.ppf(0.975, 99) * 0.1 * np.sqrt(100 / 99)
+    assert skew_corrected(0.3, even, 0.95) == pytest.approx((0.3 - width, 0.3 + width), rel=1e-4)
 
 
 def test_nothing_is_said_where_nothing_is_wrong():

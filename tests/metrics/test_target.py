@@ -24,6 +24,8 @@ def test_distances_beside_numpy():
     assert calibfast.tce(GIVEN, TRUTH, distance="kl") == pytest.approx(kl)
     assert calibfast.tce(np.log(GIVEN), TRUTH, logits=True) == pytest.approx(calibfast.tce(GIVEN, TRUTH))
     assert calibfast.tce(TRUTH, TRUTH) == 0
+    mask = np.array([[True, True, False]])
+    assert calibfast.tce([[0.0, 0.0, 9.0]], [[0.7, 0.3, 0.0]], logits=True, mask=mask) == pytest.approx(0.2)
 
 
 def test_absent_options_and_certainties():
@@ -40,6 +42,8 @@ def test_ece_against_the_truth_is_what_drawn_answers_tend_to():
     expected = sum(abs((GIVEN[rows, top] - TRUTH[rows, top])[cell == m].sum()) for m in range(11)) / 400
     assert calibfast.target_ece(GIVEN, TRUTH) == pytest.approx(expected)
     assert calibfast.target_ece(TRUTH, TRUTH) == 0
+    apart = calibfast.target_ece([[0.905, 0.095], [0.895, 0.105]], [[0.705, 0.295], [1.0, 0.0]])  # by the edge at 0.9
+    assert apart == pytest.approx((0.2 + 0.105) / 2)
     mask = np.ones((400, 5), bool)
     mask[:, 4] = False
     wide, wide_truth = (np.pad(p, ((0, 0), (0, 1)), constant_values=0.0) for p in (GIVEN, TRUTH))
@@ -72,6 +76,7 @@ def test_critical_accuracy_is_as_uncertain_as_a_mean():
     assert (found.level, found.method) == (0.95, SKEW)
     assert found.high - found.estimate == pytest.approx(error(best), rel=0.05)
     assert found.estimate - found.low == pytest.approx(error(best), rel=0.05)
+    assert calibfast.critical_accuracy([[1.0, 0.0]] * 11 + [[0.5, 0.5]]).high == 1
     counts = np.random.default_rng(3).multinomial(9, TRUTH)
     found = calibfast.critical_accuracy_of_answers(counts)
     agreeing = counts.max(axis=1) / 9
@@ -111,7 +116,7 @@ def test_single_answers_tell_a_star_where_the_scores_do_and_less_where_they_do_n
         (lambda: calibfast.tce(GIVEN, TRUTH, distance="l1"), "distance is 'l1'"),
         (lambda: calibfast.critical_accuracy(TRUTH[:9]), "at least 10 questions, got 9"),
         (lambda: calibfast.critical_accuracy_of_answers([[1, 0]] * 10), "row 0 has 1 answers"),
-        (lambda: calibfast.critical_accuracy_of_answers([[1.5, 2]] * 10), "no whole numbers"),
+        (lambda: calibfast.critical_accuracy_of_answers([[1, 2], [1.5, 2]] * 10), "row 1 .*no whole numbers"),
         (lambda: calibfast.critical_accuracy_of_answers([1, 2]), "expected"),
         (lambda: estimate_critical_accuracy(GIVEN[:39], [0] * 39), "at least 40 questions"),
     ],

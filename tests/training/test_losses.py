@@ -38,6 +38,7 @@ def test_divergences():
     }
     for kind, values in expected.items():
         assert losses.divergence(TARGETS, SCORES, kind).tolist() == pytest.approx(values)
+    assert torch.equal(losses.divergence(TARGETS, SCORES), losses.divergence(TARGETS, SCORES, "squared-error"))
 
 
 def test_a_target_of_zero_is_finite():
@@ -65,6 +66,11 @@ def test_brier_and_focal():
     assert losses.focal(SCORES, ANSWER, 2.0).tolist() == pytest.approx(focal)
 
 
+def test_options_that_no_question_of_the_batch_answers_count():
+    assert torch.equal(losses.label_smoothing(SCORES[:2], ANSWER[:2]), losses.label_smoothing(SCORES, ANSWER)[:2])
+    assert torch.equal(losses.brier(SCORES[:2], ANSWER[:2]), losses.brier(SCORES, ANSWER)[:2])
+
+
 def test_dpo():
     def formula(row, present, _):
         gain = (SCORES[row] - REFERENCE[row]).tolist()
@@ -85,7 +91,7 @@ def test_soft_binned_ece():
         mass = sum(row[m] for row in memberships)
         gap = sum(row[m] * (c - hit) for row, (c, hit) in zip(memberships, tops, strict=True)) / mass
         total += mass / len(tops) * gap**2
-    assert losses.soft_binned_ece(SCORES, ANSWER, 5).item() == pytest.approx(math.sqrt(total))
+    assert losses.soft_binned_ece(SCORES, ANSWER, 5).item() == pytest.approx(math.sqrt(total), rel=1e-12)
 
 
 def test_defaults_are_those_that_the_methods_were_published_with():

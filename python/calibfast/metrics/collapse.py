@@ -137,7 +137,8 @@ def collapse(
             its own.
 
     Returns:
-        The comparison. Intervals are Wilson's (1927) of shares, Hall's (1992) of means and of clustered shares.
+        The comparison. Intervals are Wilson's (1927) of shares, Hall's (1992) of means and of clustered shares; where
+            all pairs are alike, Wilson's for as many rows as there are prompts.
 
     Raises:
         InputError: Lengths differ, there is no pair, a log-likelihood is not finite, or a share is outside [0, 1].
@@ -150,9 +151,9 @@ def collapse(
     ratio = preference_ratio(log_chosen, log_rejected)
     core_bins = to_bins(bins)
     edges = _core.State(core_bins).edges
-    unit = None if prompts is None else np.unique(np.asarray(prompts), return_inverse=True)[1].reshape(-1)
-    if unit is not None and len(unit) != len(ratio):
-        raise InputError(f"prompts have length {len(unit)}, expected {len(ratio)}, one for each pair")
+    unit = np.arange(len(ratio)) if prompts is None else np.asarray(prompts)
+    if unit.shape != ratio.shape:
+        raise InputError(f"prompts have shape {unit.shape}, expected {ratio.shape}, one for each pair")
     means = {"ratio": ratio, "preferring": ratio > 0.5}
     human, parts = None, []
     if share is not None:
@@ -181,33 +182,28 @@ def collapse(
 
 
 def _part(
-    lower: float, upper: float, human: Floats, means: dict[str, Any], unit: Any, inside: NDArray[np.bool_]
+    lower: float, upper: float, human: Floats, means: dict[str, Any], unit: NDArray[Any], inside: NDArray[np.bool_]
 ) -> CollapseBin:
     own = {name: values[inside] for name, values in means.items()}
     count = int(inside.sum())
     found = {name: float(own[name].mean()) if count else None for name in ("ratio", "exceeding", "excess")}
-    ci = _intervals({name: own[name] for name in ("exceeding", "excess")}, None if unit is None else unit[inside])
+    ci = _intervals({name: own[name] for name in ("exceeding", "excess")}, unit[inside])
     return CollapseBin(lower, upper, count, float(human[inside].mean()) if count else None, **found, ci=ci)
 
 
-def _intervals(means: dict[str, Any], unit: NDArray[np.intp] | None) -> dict[str, tuple[float, float]]:
-    found = {}
+def _intervals(means: dict[str, Any], unit: NDArray[Any]) -> dict[str, tuple[float, float]]:
+    units, place = np.unique(unit, return_inverse=True)
+    n, found = len(unit), {}
+    if len(units) < FEWEST:
+        return {}
     for name, values in means.items():
-        n = len(values)
-        if unit is not None:
-            unit = np.unique(unit, return_inverse=True)[1]
-        units = n if unit is None or not n else int(unit.max()) + 1
-        if units < FEWEST:
-            continue
         mean = float(values.mean())
-        if values.dtype == np.bool_ and units == n:
-            found[name] = wilson(mean, n, 0.95)
-            continue
-        influence = (values - mean) / n
-        if unit is not None:
-            influence = np.bincount(unit, weights=influence)
-        low, high = skew_corrected(mean, influence, 0.95)
-        found[name] = (max(low, -1.0 if name == "excess" else 0.0), min(high, 1.0))
+        if values.dtype == np.bool_ and (len(units) == n or mean in (0, 1)):  # all alike, Hall's has no width
+            found[name] = wilson(mean, len(units), 0.95)
+        else:
+            influence: Floats = np.asarray(np.bincount(place, weights=(values - mean) / n), np.float64)
+            low, high = skew_corrected(mean, influence, 0.95)
+            found[name] = (max(low, -1.0 if name == "excess" else 0.0), min(high, 1.0))
     return found
 
 
