@@ -7,8 +7,9 @@ from typing import Annotated
 
 import typer
 
+from calibfast.cli.bad_rows import SkipBadRows
 from calibfast.cli.output import Format, RunFormat, write
-from calibfast.cli.settings import Device, Dtype, SkipBadRows
+from calibfast.cli.settings import Device, Dtype
 from calibfast.models.extra import require_train_extra
 
 _KNOBS = "a smaller --batch-size; --dtype bfloat16"

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from calibfast.cli.bad_rows import read_rows
 from calibfast.cli.output import Format
 
 if TYPE_CHECKING:
@@ -15,8 +16,6 @@ if TYPE_CHECKING:
     import torch
     from transformers import PreTrainedTokenizerBase
 
-    from calibfast.data.preferences import PreferencePair
-    from calibfast.errors import InputError
     from calibfast.metrics.collapse import Collapse
 
 _NORMALIZE: tuple[Literal["sum", "token"], ...] = ("sum", "token")
@@ -36,10 +35,11 @@ def collapse_pairs(
     skip_bad_rows: bool,
 ) -> str:
     """The models' preferences as text; and as a picture, where one is asked for."""
+    from calibfast.data.preferences import read_preferences
     from calibfast.evaluation.pairs import score_pairs
     from calibfast.report.collapse import plot_collapse
 
-    read = _read(pairs, limit, share_key, skip_bad_rows=skip_bad_rows)
+    read = read_rows(read_preferences, pairs, limit, skip_bad_rows=skip_bad_rows, share_key=share_key)
     found: dict[str, dict[str, Collapse]] = {}
     for name, model, tokenizer in models:
         if tokenizer.chat_template is not None and isinstance(read[0].prompt, str):
@@ -53,17 +53,6 @@ def collapse_pairs(
     if plot is not None:
         plot_collapse({name: each["sum"] for name, each in found.items()}, plot)
     return _render(found, format)
-
-
-def _read(path: Path, limit: int | None, share_key: str | None, *, skip_bad_rows: bool) -> list[PreferencePair]:
-    from calibfast.data.preferences import read_preferences
-    from calibfast.data.rows import describe_skipped
-
-    skipped: list[InputError] | None = [] if skip_bad_rows else None
-    pairs = read_preferences(path, limit, share_key=share_key, skipped=skipped)
-    if skipped:
-        print(describe_skipped(path, skipped), file=sys.stderr)
-    return pairs
 
 
 def _render(found: dict[str, dict[str, Collapse]], format: Format) -> str:  # noqa: A002

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
+from calibfast.cli.bad_rows import read_rows
 from calibfast.cli.collapse_pairs import with_interval
-from calibfast.cli.evaluate_mcq import read_asked
 from calibfast.cli.output import Format
 
 if TYPE_CHECKING:
@@ -33,10 +33,11 @@ def collapse_questions(
     skip_bad_rows: bool,
 ) -> str:
     """The models' biases as text; and as a picture, where one is asked for."""
+    from calibfast.data.questions import read_questions
     from calibfast.evaluation.bias import measure_bias
     from calibfast.report.collapse import plot_letters
 
-    read = read_asked(questions, limit, skip_bad_rows=skip_bad_rows)
+    read = read_rows(read_questions, questions, limit, skip_bad_rows=skip_bad_rows)
     found = {
         name: measure_bias(model, tokenizer, read, circles=circles, batch_size=batch_size)
         for name, model, tokenizer in models

@@ -10,6 +10,7 @@ import typer
 
 from calibfast.cli.evaluated import render_measured
 from calibfast.cli.output import Format, RunFormat, write
+from calibfast.cli.settings import Model
 from calibfast.cli.task import Task, with_task
 from calibfast.errors import InputError
 from calibfast.whole import write_whole
@@ -19,10 +20,7 @@ from calibfast.whole import write_whole
 def evaluate(
     *,
     task: Callable[[], Task],
-    model: Annotated[
-        str,
-        typer.Option(help="The model: a folder, a .gguf file or a hub id.", metavar="PATH|ID", rich_help_panel="Data"),
-    ],
+    model: Model,
     revision: Annotated[
         str | None, typer.Option(help="Of a hub id: a branch, tag or commit.", rich_help_panel="Data")
     ] = None,

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from typing import TYPE_CHECKING, Any
+
+from calibfast.cli.bad_rows import read_rows
 
 if TYPE_CHECKING:
     from pathlib import Path
 
     from calibfast.cli.evaluated import Measured
-    from calibfast.errors import InputError
     from calibfast.evaluation.facts import Completing
     from calibfast.metrics.report import Report
 
@@ -29,13 +29,9 @@ _MATCH = {
 def evaluate_facts(measured: Measured, asking: Completing, output: Path) -> tuple[Report, dict[str, Any], list[str]]:
     """Have the facts completed and write the predictions: the report, what else is known, and notes for the table."""
     from calibfast.data.facts import read_facts
-    from calibfast.data.rows import describe_skipped
     from calibfast.evaluation.facts import answer_facts
 
-    skipped: list[InputError] | None = [] if asking.skip_bad_rows else None
-    facts = read_facts(asking.data, asking.limit, skipped=skipped)
-    if skipped:
-        print(describe_skipped(asking.data, skipped), file=sys.stderr)
+    facts = read_rows(read_facts, asking.data, asking.limit, skip_bad_rows=asking.skip_bad_rows)
     with measured.loaded() as (model, tokenizer, parameters):
         found = answer_facts(model, tokenizer, facts, asking)
     report = found.report(asking.bins)

@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, Literal
 
 import typer
 
+from calibfast.cli.bad_rows import read_rows
+
 if TYPE_CHECKING:
     from calibfast.cli.evaluated import Measured
-    from calibfast.data.questions import Question
-    from calibfast.errors import InputError
     from calibfast.metrics.report import Report
     from calibfast.models.forward import Normalize
     from calibfast.models.prompt import Scoring
@@ -39,6 +39,7 @@ def evaluate_mcq(measured: Measured, asking: Asking, output: Path) -> tuple[Repo
     """Ask the questions and write the predictions: the report, what else is known, and notes for the table."""
     from calibfast.data.few_shot import few_shot_examples
     from calibfast.data.overlap import overlap
+    from calibfast.data.questions import read_questions
     from calibfast.evaluation.options import score_options
     from calibfast.evaluation.permute import ask_in_orders, average_orders
     from calibfast.evaluation.subjects import MEANS, report_subjects
@@ -50,7 +51,7 @@ def evaluate_mcq(measured: Measured, asking: Asking, output: Path) -> tuple[Repo
     permuted = asking.option_order == "permute"
     if permuted and scoring != "letter":
         raise typer.BadParameter("permute: a cloze does not show the options", param_hint="'--option-order'")
-    questions = read_asked(asking.data, asking.limit, skip_bad_rows=asking.skip_bad_rows)
+    questions = read_rows(read_questions, asking.data, asking.limit, skip_bad_rows=asking.skip_bad_rows)
     if run is not None:
         run.check_unseen(questions)
         if seen := overlap(questions, run.trained):
@@ -62,7 +63,7 @@ def evaluate_mcq(measured: Measured, asking: Asking, output: Path) -> tuple[Repo
     asked = ask_in_orders(questions) if permuted else questions
     examples = None
     if asking.few_shot is not None and asking.few_shot_data is not None:
-        solved = read_asked(asking.few_shot_data, skip_bad_rows=asking.skip_bad_rows)
+        solved = read_rows(read_questions, asking.few_shot_data, skip_bad_rows=asking.skip_bad_rows)
         examples = few_shot_examples(asked, solved, asking.few_shot)
     with measured.loaded(adapted=run is None or run.trains) as (model, tokenizer, parameters):
         scores = score_options(
@@ -106,18 +107,6 @@ def evaluate_mcq(measured: Measured, asking: Asking, output: Path) -> tuple[Repo
     if categories:
         notes = [render_rows(categories), *notes]
     return found.report, facts, notes
-
-
-def read_asked(path: Path, limit: int | None = None, *, skip_bad_rows: bool) -> list[Question]:
-    """The questions of a file; what is left out is listed on stderr."""
-    from calibfast.data.questions import read_questions
-    from calibfast.data.rows import describe_skipped
-
-    skipped: list[InputError] | None = [] if skip_bad_rows else None
-    questions = read_questions(path, limit, skipped=skipped)
-    if skipped:
-        print(describe_skipped(path, skipped), file=sys.stderr)
-    return questions
 
 
 def _asked_as(run: FinishedRun | None, asking: Asking) -> tuple[Scoring, Normalize]:

@@ -10,18 +10,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from calibfast.cli.output import write
-from calibfast.cli.settings import Device, Dtype, Settings, with_settings
+from calibfast.cli.settings import KNOBS, Device, Dtype, Settings, with_settings
 from calibfast.errors import InputError
 from calibfast.whole import write_whole
 
 if TYPE_CHECKING:
     from calibfast.report.methods import Domain
     from calibfast.training.experiment import Measurement
-
-_KNOBS = (
-    "a smaller --batch-size with a larger --gradient-accumulation; --gradient-checkpointing; --precision bfloat16 or "
-    "--dtype bfloat16; a smaller --lora-r; what is done stands in the folder"
-)
 
 
 class TableFormat(str, Enum):
@@ -129,7 +124,7 @@ def experiment(
     seeds = _seeds(seed)
     files = {"--model": model, "--train": train, "--in": test_in}
     try:
-        with memory_advice(_KNOBS):
+        with memory_advice(f"{KNOBS}; what is done stands in the folder"):
             if world:
                 others: dict[str, object] = {
                     **files,

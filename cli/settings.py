@@ -20,12 +20,14 @@ Dtype = Annotated[
     typer.Option(help="Type of the weights; auto is float32 on a CPU, else the model's own.", rich_help_panel="Run"),
 ]
 Device = Annotated[str, typer.Option(help="auto, cpu, cuda, cuda:1, mps, ...", rich_help_panel="Run")]
-SkipBadRows = Annotated[
-    bool,
-    typer.Option(
-        "--skip-bad-rows", help="Leave out rows that are not as they must be, and list them.", rich_help_panel="Data"
-    ),
+Model = Annotated[
+    str, typer.Option(help="The model: a folder, a .gguf file or a hub id.", metavar="PATH|ID", rich_help_panel="Data")
 ]
+KNOBS = (
+    "a smaller --batch-size with a larger --gradient-accumulation; --gradient-checkpointing; --precision bfloat16 or "
+    "--dtype bfloat16; a smaller --lora-r"
+)
+"""What makes training need less memory."""
 
 
 @dataclass(frozen=True)

@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from calibfast.cli.bad_rows import SkipBadRows
 from calibfast.cli.evaluate_clm import evaluate_clm
 from calibfast.cli.evaluate_facts import evaluate_facts
 from calibfast.cli.evaluate_mcq import Asking, evaluate_mcq
 from calibfast.cli.evaluated import Measured
-from calibfast.cli.settings import Device, Dtype, SkipBadRows, is_given
+from calibfast.cli.settings import Device, Dtype, is_given
 from calibfast.models.extra import require_train_extra
 from calibfast.models.prompt import Scoring
 

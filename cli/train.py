@@ -9,26 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from calibfast.cli.bad_rows import SkipBadRows
 from calibfast.cli.output import Format, RunFormat, write
-from calibfast.cli.settings import Device, Dtype, Settings, SkipBadRows, with_settings
+from calibfast.cli.settings import KNOBS, Device, Dtype, Model, Settings, with_settings
 
 if TYPE_CHECKING:
     from calibfast.training.run import TrainingReport
 
 _SHOWN = {"conf_ece": "conf-ECE", "cw_ece": "cw-ECE", "accuracy": "accuracy", "nll": "NLL", "brier": "Brier"}
-_KNOBS = (
-    "a smaller --batch-size with a larger --gradient-accumulation; --gradient-checkpointing; --precision bfloat16 or "
-    "--dtype bfloat16; a smaller --lora-r; the last checkpoint stands, and --overwrite begins anew"
-)
 
 
 @with_settings
 def train(
     *,
-    model: Annotated[
-        str,
-        typer.Option(help="The model: a folder, a .gguf file or a hub id.", metavar="PATH|ID", rich_help_panel="Data"),
-    ],
+    model: Model,
     data: Annotated[
         Path,
         typer.Option(help="Questions: .jsonl or .json, also with .gz.", metavar="FILE", rich_help_panel="Data"),
@@ -65,7 +59,7 @@ def train(
     from calibfast.training.run import train as run
 
     try:
-        with memory_advice(_KNOBS):
+        with memory_advice(f"{KNOBS}; the last checkpoint stands, and --overwrite begins anew"):
             report = run(
                 config,
                 model=model,

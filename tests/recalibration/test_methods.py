@@ -239,6 +239,8 @@ def test_cross_fitting_uses_no_row_for_itself():
     assert 0.3 < ((out_of_fold > 0.5) == correct).mean() < 0.7
     order = DRAW.permutation(200)
     np.testing.assert_array_equal(cross_fit(method, p[order], correct[order]), out_of_fold[order])
+    for folds in (2, 5, 200):
+        assert np.array_equal(cross_fit(method, p, correct, folds=folds), out_of_fold) == (folds == 5)
     for folds in (1, 201):
         with pytest.raises(InputError, match="from 2 to the number of rows, 200"):
             cross_fit(method, p, correct, folds=folds)
@@ -253,6 +255,38 @@ def test_the_choice_is_the_lowest_cross_validated_nll():
     assert [each.nll for each in found.candidates] == sorted(nll.values())
     assert found.why.startswith(f"vector: cross-validated NLL {nll['vector']:.4f} (900 rows, 5 folds), ")
     assert "below temperature, the next" in found.why
+
+
+@pytest.mark.parametrize("sharper", [1, 1 / 3])
+def test_the_choice_in_numbers_of_rows_without_some_options(sharper):
+    """Logits that are too sure, and honest ones, for which no method helps."""
+    given = {"p": LOGITS[:300] * sharper, "labels": LABELS[:300], "logits": True, "mask": ~ABSENT[:300]}
+    names = ["temperature", "vector", "platt"]
+    found = select(**given, methods=names, folds=3)
+    fitted = {name: cross_fit(recalibrator(name), **given, folds=3) for name in names}
+    fitted["none"] = softmax(RAGGED[:300] * sharper, axis=1)
+    losses = {name: -np.log(p[np.arange(300), LABELS[:300]]) for name, p in fitted.items()}
+    for each in found.candidates:
+        report = calibfast.evaluate(fitted[each.method], LABELS[:300])
+        assert each.nll == pytest.approx(losses[each.method].mean())
+        assert (each.report.nll, each.report.brier) == pytest.approx((report.nll, report.brier))
+    chosen, second = [each.method for each in found.candidates if each.method != "none"][:2]
+    said = []
+    for name, text in ((second, f"{second}, the next"), ("none", "no recalibration")):
+        gap = losses[name] - losses[chosen]
+        side = "below" if gap.mean() > 0 else "above"
+        said.append(f"{abs(gap.mean()):.4f} ± {gap.std() / np.sqrt(300):.4f} {side} {text}")
+    advice = "; leave the predictions as they are" if losses["none"].mean() < losses[chosen].mean() else ""
+    assert found.why.endswith(f"(300 rows, 3 folds), {', '.join(said)}{advice}")
+    assert bool(advice) == (sharper != 1)
+    again = recalibrator(chosen).fit(RAGGED[:300] * sharper, LABELS[:300], logits=True)
+    assert found.best.to_json() == again.to_json()
+
+
+def test_the_choice_says_where_a_method_gave_the_right_option_0():
+    found = select(LOGITS[:100], LABELS[:100], logits=True, methods=["temperature", "histogram"])
+    assert found.candidates[-1].nll == np.inf
+    assert "against an infinite NLL of histogram, the next" in found.why
 
 
 def test_the_choice_says_where_nothing_helps_and_what_has_no_meaning():
