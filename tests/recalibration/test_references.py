@@ -212,3 +212,24 @@ def test_spline_is_the_slope_of_the_smoothed_cumulative_gap():
     ours = recalibrator("spline").fit(p, hit).predict_proba(p)
     np.testing.assert_allclose(ours[10:-10], np.clip(p + slope, 0, 1)[10:-10], atol=3e-3)
     assert np.abs(ours - p**2).mean() < 0.03
+
+
+@pytest.mark.parametrize("n", [12, 600])
+def test_platts_targets_count_rows_that_nobody_saw(n):
+    """Few rows: each of the four numbers in them tells."""
+    hit = HIT[:n]
+    target = np.where(hit, (hit.sum() + 1) / (hit.sum() + 2), 1 / ((~hit).sum() + 2))
+    a, b = recalibrator("platt").fit(P[:n], hit).maps_[0]["coefficients"]
+    gap = expit(a * logit(P[:n]) + b) - target  # whose sums, the gradient, are 0 at the minimum
+    assert (gap.sum(), gap @ logit(P[:n])) == pytest.approx((0, 0), abs=1e-6)
+
+
+@pytest.mark.parametrize("true", [(0.5, 1.6, -0.3), (1.6, 0.5, 0.3)])
+def test_beta_is_logistic_regression_where_it_rises(true):
+    draw = np.random.default_rng(1)
+    p = draw.random(2000)
+    features = np.stack([np.log(p), -np.log1p(-p)], axis=1)
+    hit = draw.random(2000) < expit(features @ true[:2] + true[2])
+    theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(features, hit)
+    ours = recalibrator("beta").fit(p, hit).maps_[0]["coefficients"]
+    np.testing.assert_allclose(ours, [*theirs.coef_[0], theirs.intercept_[0]], atol=1e-4)

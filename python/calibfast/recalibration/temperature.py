@@ -64,9 +64,7 @@ class TemperatureScaling(Recalibrator):
             return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - scaled[np.arange(len(right)), right]))
 
         # Convex in 1/T, so there is one valley in log T, too.
-        found = optimize("a temperature").minimize_scalar(
-            nll, bounds=_LOG_RANGE, method="bounded", options={"xatol": 1e-10, "maxiter": 500}
-        )
+        found = optimize("a temperature").minimize_scalar(nll, bounds=_LOG_RANGE, options={"xatol": 1e-10})
         self.temperature_ = math.exp(found.x)
         if _LOG_RANGE[1] - found.x < 1e-3:
             warnings.warn(
