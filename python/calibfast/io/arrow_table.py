@@ -1,8 +1,4 @@
-"""What Parquet files and Arrow files share: columns that come in record batches of pyarrow.
-
-Polars also reads both, but hands over whole row groups as Series; pyarrow decodes a bounded number of rows at a time
-and shows the flat values and the lengths of a list column, which is all that is needed here.
-"""
+"""What Parquet files and Arrow files share: columns that come in record batches of pyarrow."""
 
 from __future__ import annotations
 

@@ -1,28 +1,72 @@
-"""`.parquet` files, read in blocks of rows, of the columns that are needed alone."""
+"""`.parquet` files, read in blocks of rows, of the columns that are needed alone.
+
+Polars decodes numbers and booleans three times as fast as pyarrow, but takes in whole row groups. So pyarrow reads
+lists and huge row groups, which may not fit in memory; texts; what is not worth the start of Polars; remote files, of
+which Polars would fetch every byte; and what Polars stumbles over, to say which row group is damaged.
+"""
 
 from __future__ import annotations
 
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from calibfast.errors import MissingExtraError
 from calibfast.io.arrow_table import ArrowTable
+from calibfast.io.source import BLOCK_BYTES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
+
+_WORTH_POLARS = 1 << 20
+_WORTH_THREADS = 1 << 17
+_GROUP_BYTES = 16 * BLOCK_BYTES
 
 
 class ParquetFile(ArrowTable):
     """The columns of a Parquet file."""
 
     def _opened(self) -> tuple[Any, int]:
+        types = self._pa.types
         with self._open() as file:
-            return file.schema_arrow, file.metadata.num_rows
+            schema, metadata = file.schema_arrow, file.metadata
+            self._numbers = {
+                field.name
+                for field in schema
+                if types.is_floating(field.type) or types.is_integer(field.type) or types.is_boolean(field.type)
+            }
+            self._group_rows = max((metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)), default=0)
+            return schema, metadata.num_rows
 
     def _batches(self, names: list[str], rows: int) -> Iterator[Any]:
+        done, path = 0, self.path
+        values = len(names) * self._group_rows
+        fits = self._numbers.issuperset(names) and 8 * values <= _GROUP_BYTES
+        if fits and (self._rows or 0) >= _WORTH_POLARS and isinstance(path, Path):
+            for batch in self._groups(path, names):
+                yield batch
+                done += batch.num_rows
+            if done == self._rows:
+                return
+        threads = values >= _WORTH_THREADS
         with self._open() as file:
             for group in range(file.num_row_groups):
                 with self._damage(f"row group {group}: "):
-                    yield from file.iter_batches(batch_size=rows, row_groups=[group], columns=names)
+                    for batch in file.iter_batches(rows, [group], names, use_threads=threads):
+                        if done < batch.num_rows:
+                            yield batch.slice(done)
+                        done = max(0, done - batch.num_rows)
+
+    def _groups(self, path: Path, names: list[str]) -> Iterator[Any]:
+        """Row groups by Polars, as far as it comes."""
+        try:
+            import polars as pl
+        except ImportError:
+            raise MissingExtraError("reading .parquet files", "io") from None
+        with suppress(pl.exceptions.PolarsError, pl.exceptions.PanicException, self._pa.ArrowException, OSError):
+            frames = pl.scan_parquet(path, glob=False).select(names).collect_batches(engine="streaming")
+            with self._pa.RecordBatchReader.from_stream(frames) as reader:
+                yield from reader
 
     @contextmanager
     def _open(self) -> Iterator[Any]:

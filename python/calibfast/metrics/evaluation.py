@@ -348,7 +348,8 @@ def evaluate(
 
 def _copied(rows: Predictions, ignore_index: int | None, *, whole: bool) -> Predictions:
     """What is kept of checked rows: a caller may fill its buffers with the next chunk."""
-    rows = rows.take(np.arange(len(rows.labels)) if ignore_index is None else rows.labels != ignore_index)
+    if whole or ignore_index is not None:
+        rows = rows.take(np.arange(len(rows.labels)) if ignore_index is None else rows.labels != ignore_index)
     if whole:
         return rows
     confidence, correct = _core.top(rows.values, rows.labels, form=rows.form, mask=rows.mask)
