@@ -132,9 +132,9 @@ def ece(
 
     edges, package, thresholds = parse_bins(bins), _compat(compat), parse_thresholds(fail_above, junit)
     rowless = "--state" if state else "--engine ray" if engine == "ray" else None
-    for option, given in {"--group-key": group_key, "--metrics": metrics, "--ci": ci, "--compat": compat}.items():
+    for option, given in {"--metrics": metrics, "--ci": ci, "--compat": compat}.items():
         if rowless and given:
-            problem = f"goes without {option}: it keeps neither rows nor groups"
+            problem = f"goes without {option}: it keeps no rows"
             raise typer.BadParameter(problem, param_hint=f"'{rowless}'")
     if address and engine != "ray":
         raise typer.BadParameter("is that of a Ray cluster, and goes with --engine ray", param_hint="'--address'")

@@ -20,6 +20,7 @@ import calibfast.engines.polars  # noqa: F401  # registers the namespace
 from calibfast import Evaluation
 from calibfast._core import State
 from calibfast.engines.states import count_rows
+from calibfast.io.partial import Counted, Partial
 from calibfast.io.stream import measure_files
 
 WORKER = """
@@ -215,3 +216,27 @@ def test_groups(data):
             total.merge(of(part))
     if rows.weights is None or rows.weights.any():
         assert total.report().to_json() == whole.report().to_json()
+    file = Counted("all", 0, 0)
+    assert Partial(total, "", [file]).to_bytes() == Partial(whole, "", [file]).to_bytes()
+
+
+@given(st.data())
+def test_states_of_groups(data):
+    at = data.draw(st.integers(0, 1 << 20)) + np.arange(data.draw(st.integers(1, 3000)))
+    p, y = golden.confidence(at), golden.label(at, 2)
+    names = golden.bits(9, at) % np.uint64(data.draw(st.sampled_from([3, 500, 1 << 63]))).astype(np.uint64)
+    kinds = [names.astype(np.int64), np.array([f"{name}" if name % 3 else f"user {name}" for name in names.tolist()])]
+    groups = kinds[data.draw(st.integers(0, 1))]
+    bins = data.draw(st.integers(1, 140))
+
+    def of(number, part):
+        evaluation = Evaluation(bins, keep_rows=False)
+        evaluation.update(p[part], y[part], groups=groups[part])
+        return Partial(evaluation, "", [Counted(f"{number}", 0, 0)])
+
+    rows = Rows(bins, p[:, None], y, "confidence", None, None)
+    parts = [of(number, part) for number, part in enumerate(parts_of(rows, data.draw)) if len(part)]
+    whole = of("all", slice(None))
+    whole.files = {name: file for part in parts for name, file in part.files.items()}
+    travelled = [data.draw(st.sampled_from([part, Partial.from_bytes(part.to_bytes())])) for part in parts]
+    assert merged(travelled, data.draw) == whole.to_bytes()

@@ -7,10 +7,12 @@ import pytest
 
 import calibfast as library
 from calibfast.io import predictions
+from calibfast.metrics import Evaluation, evaluation
 
 RNG = np.random.default_rng(0)
 P = RNG.random(900, dtype=np.float32)
 Y = RNG.random(900) < P
+USERS = RNG.integers(0, 1 << 40, 900)
 
 
 @pytest.fixture
@@ -18,7 +20,7 @@ def parts(tmp_path):
     """The rows in three files."""
     files = [tmp_path / f"{name}.npz" for name in "abc"]
     for file, rows in zip(files, np.split(np.arange(900), 3), strict=True):
-        np.savez(file, confidence=P[rows], correct=Y[rows])
+        np.savez(file, confidence=P[rows], correct=Y[rows], user=USERS[rows], subject=USERS[rows] % 3)
     return files
 
 
@@ -42,6 +44,39 @@ def test_states_merge_to_the_count_of_all(calibfast, parts, tmp_path):
     code, out, err = calibfast("merge", tmp_path / "all.cfs", tmp_path / "x.cfs")
     assert (code, out) == (2, "")
     assert "a.npz: is in both" in err
+
+
+@pytest.mark.parametrize(("key", "groups", "names"), [("subject", USERS % 3, 3), ("user", USERS, 900)])
+def test_groups_are_kept_by_name(calibfast, parts, tmp_path, monkeypatch, key, groups, names):
+    monkeypatch.setattr(evaluation, "MAX_GROUP_REPORTS", 500)  # three files together have more, none alone
+    paths = [tmp_path / f"{name}.cfs" for name in "abc"]
+    for path, file in zip(paths, parts, strict=True):
+        assert calibfast("ece", file, "--group-key", key, "--state", path)[0] == 0
+    codes = [
+        calibfast("merge", *order, "-o", tmp_path / f"{number}.cfs")[0]
+        for number, order in enumerate([paths, paths[::-1]])
+    ]
+    code, out, _ = calibfast("ece", *parts, "--group-key", key, "--state", paths[0], "--format", "json")
+    assert [code, *codes] == [0, 0, 0]
+    assert len({(tmp_path / f"{name}.cfs").read_bytes() for name in "01a"}) == 1
+    assert calibfast("merge", paths[0], "--format", "json")[1] == out
+    whole = Evaluation(keep_rows=False)
+    whole.update(P, Y, groups=groups)
+    found, expected = json.loads(out), json.loads(whole.report().to_json())
+    assert len(found["groups"]) == names
+    assert (found["groups"], found["worst_group"]) == (expected["groups"], expected["worst_group"])
+    for style in ("table", "csv"):
+        shown = calibfast("merge", paths[0], "--format", style)[1]
+        assert (
+            shown == calibfast("ece", *parts, "--group-key", key, "--state", tmp_path / "n.cfs", "--format", style)[1]
+        )
+    code, out, err = calibfast("ece", *parts, "--group-key", "correct", "--state", paths[0])
+    assert (code, out) == (2, "")
+    assert f"a.cfs: its files were read with --group-key {key}; read so" in err
+    calibfast("ece", parts[2], "--state", tmp_path / "none.cfs")
+    assert "c.npz: was read without options" in calibfast("merge", paths[1], tmp_path / "none.cfs")[2]
+    calibfast("ece", parts[2], "--state", tmp_path / "five.cfs", "--group-key", key, "--bins", 5)
+    assert "five.cfs: states with different bins" in calibfast("merge", paths[1], tmp_path / "five.cfs")[2]
 
 
 def test_a_count_goes_on_where_it_was(calibfast, parts, tmp_path, monkeypatch):

@@ -24,10 +24,15 @@ impl Cell {
         self.confidence += u128::from(sum::to_fixed(confidence));
     }
 
-    fn merge(&mut self, other: &Self) {
+    pub(crate) fn merge(&mut self, other: &Self) {
         self.count += other.count;
         self.hits += other.hits;
         self.confidence += other.confidence;
+    }
+
+    /// Whether it can have come from rows.
+    pub(crate) fn is_sound(&self) -> bool {
+        self.hits <= self.count && self.confidence <= u128::from(self.count) << sum::FIXED_BITS
     }
 }
 
@@ -226,9 +231,7 @@ impl Cells {
     /// [`Error::State`] where they cannot.
     pub(crate) fn check(&self) -> Result<()> {
         let sound = match self {
-            Self::Plain(cells) => {
-                cells.iter().all(|c| c.hits <= c.count && c.confidence <= u128::from(c.count) << sum::FIXED_BITS)
-            }
+            Self::Plain(cells) => cells.iter().all(Cell::is_sound),
             Self::Weighted(cells) => {
                 cells.iter().all(|c| c.hits.to_f64() <= c.weight.to_f64() && c.confidence.to_f64() <= c.weight.to_f64())
             }

@@ -1,11 +1,11 @@
-//! A state as bytes and as JSON, versioned; what is damaged or newer is refused.
+//! What is counted as bytes, and a state as JSON, versioned; what is damaged or newer is refused.
 
 use serde::{Deserialize, Serialize};
 
 use crate::error::{Error, Result};
 use crate::state::State;
 
-const MAGIC: &[u8; 4] = b"CFST";
+const MAGIC: [u8; 4] = *b"CFST";
 const VERSION: u16 = 1;
 const FORMAT: &str = "calibfast.state";
 
@@ -29,6 +29,34 @@ fn check_version(version: u16) -> Result<()> {
     )))
 }
 
+/// Magic, version, content and a checksum over them all.
+pub(crate) fn seal(magic: [u8; 4], content: &impl Serialize) -> Vec<u8> {
+    let mut bytes = magic.to_vec();
+    bytes.extend(VERSION.to_le_bytes());
+    let mut bytes = postcard::to_extend(content, bytes).expect("memory is the only limit of a state's bytes");
+    bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
+    bytes
+}
+
+/// The content that [`seal`] was given.
+///
+/// # Errors
+/// [`Error::State`] where the bytes are of another kind, are damaged, or are of a newer version.
+pub(crate) fn open<'a, T: Deserialize<'a>>(magic: [u8; 4], bytes: &'a [u8]) -> Result<T> {
+    let rest = bytes
+        .strip_prefix(&magic)
+        .ok_or_else(|| damaged(format!("it does not start with {}", magic.escape_ascii())))?;
+    let (version, _) = rest.split_first_chunk().ok_or_else(|| damaged("it ends early"))?;
+    check_version(u16::from_le_bytes(*version))?;
+    let (content, checksum) = bytes.split_last_chunk().ok_or_else(|| damaged("it ends early"))?;
+    if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
+        return Err(damaged("its checksum does not match"));
+    }
+    let content = content.get(magic.len() + size_of::<u16>()..).ok_or_else(|| damaged("it ends early"))?;
+    let (content, left) = postcard::take_from_bytes(content).map_err(damaged)?;
+    if left.is_empty() { Ok(content) } else { Err(damaged("bytes are left over")) }
+}
+
 impl State {
     /// Magic, version, content and a checksum over them all.
     ///
@@ -36,11 +64,7 @@ impl State {
     /// Where memory runs out.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = MAGIC.to_vec();
-        bytes.extend(VERSION.to_le_bytes());
-        bytes.extend(postcard::to_allocvec(self).expect("memory is the only limit of a state's bytes"));
-        bytes.extend(crc32fast::hash(&bytes).to_le_bytes());
-        bytes
+        seal(MAGIC, self)
     }
 
     /// The state that [`State::to_bytes`] wrote.
@@ -48,18 +72,7 @@ impl State {
     /// # Errors
     /// [`Error::State`] where the bytes are no state, are damaged, or are of a newer version.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self> {
-        let rest = bytes.strip_prefix(MAGIC).ok_or_else(|| damaged("it does not start with CFST"))?;
-        let (version, _) = rest.split_first_chunk().ok_or_else(|| damaged("it ends early"))?;
-        check_version(u16::from_le_bytes(*version))?;
-        let (content, checksum) = bytes.split_last_chunk().ok_or_else(|| damaged("it ends early"))?;
-        if crc32fast::hash(content) != u32::from_le_bytes(*checksum) {
-            return Err(damaged("its checksum does not match"));
-        }
-        let content = content.get(MAGIC.len() + size_of::<u16>()..).ok_or_else(|| damaged("it ends early"))?;
-        let (state, left) = postcard::take_from_bytes::<Self>(content).map_err(damaged)?;
-        if !left.is_empty() {
-            return Err(damaged("bytes are left over"));
-        }
+        let state: Self = open(MAGIC, bytes)?;
         state.check()?;
         Ok(state)
     }

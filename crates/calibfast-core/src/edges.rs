@@ -53,7 +53,7 @@ impl Edges {
         Ok(Self(Raw::EqualWidth(bins)))
     }
 
-    /// Bins between the given edges: 0, strictly rising, 1.
+    /// Bins between the given edges: 0, strictly rising, 1; where these are m/M, the M bins of equal width.
     ///
     /// # Errors
     /// [`Error::Edges`] where they do not run so.
@@ -76,7 +76,9 @@ impl Edges {
                 edges[i]
             )));
         }
-        Ok(Self(Raw::Explicit(edges)))
+        // One way to write the same bins: states of either merge.
+        let equal_width = Self(Raw::EqualWidth(edges.len() - 1));
+        Ok(if equal_width.values() == edges { equal_width } else { Self(Raw::Explicit(edges)) })
     }
 
     /// Number of bins.
@@ -186,6 +188,8 @@ mod tests {
         let edges = Edges::explicit(vec![0.0, 0.2, 0.5, 1.0]).unwrap();
         assert_eq!((edges.bins(), edges.values()), (3, vec![0.0, 0.2, 0.5, 1.0]));
         assert_eq!(Edges::explicit(vec![0.0, 1.0]).unwrap().bins(), 1);
+        let tenths = Edges::equal_width(10).unwrap();
+        assert_eq!(Edges::explicit(tenths.values()).unwrap(), tenths);
     }
 
     #[test]

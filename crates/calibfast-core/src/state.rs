@@ -14,7 +14,7 @@ use crate::tops::{Room, RowScores, Tops};
 use crate::{classwise, confidence, patterns};
 
 /// Rows that a state can count.
-const MAX_ROWS: u128 = i64::MAX as u128;
+pub(crate) const MAX_ROWS: u128 = i64::MAX as u128;
 
 /// Rows of confidence that go through all loops before the next: they stay in the second-level cache.
 const CHUNK: usize = 1 << 17;

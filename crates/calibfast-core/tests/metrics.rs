@@ -215,8 +215,8 @@ proptest! {
         let p: Vec<f64> = rows.iter().map(|row| f64::from(row.1) / 16.0).collect();
         let y: Vec<u8> = rows.iter().map(|row| row.2).collect();
         let mut groups = Groups::new(Edges::equal_width(4).unwrap());
-        prop_assert!(groups.is_empty() && groups.gap().is_err());
-        let keys = Keys::Codes { names: &names, places: &mut [None; 3], codes: &codes };
+        prop_assert!(!groups.has_more_than(0) && groups.gap().is_err());
+        let keys = Keys::Codes { names: &names, known: &mut [None; 3], codes: &codes };
         groups.update::<f64>(keys, &p, &y).unwrap();
         let gap = |group: u8, bin: u8| {
             let inside = rows.iter().filter(|row| row.0 == group && row.1.saturating_sub(1) / 4 == bin);
@@ -225,7 +225,7 @@ proptest! {
         let largest = (0..3).flat_map(|group| (0..4).map(move |bin| gap(group, bin))).fold(0.0, f64::max);
         prop_assert_eq!(groups.gap().unwrap(), largest / rows.len() as f64);
         let found: std::collections::BTreeSet<u8> = rows.iter().map(|row| row.0).collect();
-        prop_assert_eq!((groups.len(), groups.is_empty()), (found.len(), false));
+        prop_assert_eq!([found.len() - 1, found.len()].map(|count| groups.has_more_than(count)), [true, false]);
         prop_assert_eq!(groups.table().iter().map(|row| row.1.total.count).sum::<u64>(), rows.len() as u64);
     }
 }

@@ -2,12 +2,12 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use calibfast_core::{Error, Group, Groups, Keys, Result};
+use calibfast_core::{Error, Group, Groups, Keys, Name, Result};
 use half::{bf16, f16};
 use numpy::{PyArray1, PyReadonlyArray1};
 use pyo3::prelude::*;
 use pyo3::pybacked::PyBackedStr;
-use pyo3::types::PyList;
+use pyo3::types::{PyBytes, PyList};
 
 use crate::door::detached;
 use crate::errors::exception;
@@ -23,7 +23,7 @@ pub(crate) struct PyGroups {
 struct Known {
     list: Py<PyList>,
     names: Vec<PyBackedStr>,
-    places: Vec<Option<u32>>,
+    found: Vec<Option<Name>>,
 }
 
 impl PyGroups {
@@ -54,10 +54,10 @@ impl PyGroups {
         let last = self.names.lock().unwrap_or_else(PoisonError::into_inner).take();
         let mut known = match last.filter(|last| last.list.is(&names)) {
             Some(known) => known,
-            None => Known { names: names.extract()?, places: vec![None; names.len()], list: names.unbind() },
+            None => Known { names: names.extract()?, found: vec![None; names.len()], list: names.unbind() },
         };
         let (codes, confidence, correct) = (codes.as_slice()?, confidence.as_slice()?, correct.as_slice()?);
-        let keys = Keys::Codes { names: &known.names, places: &mut known.places, codes };
+        let keys = Keys::Codes { names: &known.names, known: &mut known.found, codes };
         detached(py, || update(&mut self.lock(), keys, confidence, correct, dtype))?;
         *self.names.lock().unwrap_or_else(PoisonError::into_inner) = Some(known);
         Ok(())
@@ -80,11 +80,21 @@ impl PyGroups {
 
     fn merge(&self, py: Python<'_>, other: &Self) -> PyResult<()> {
         let other = other.lock().clone();
-        detached(py, || self.lock().merge(&other))
+        detached(py, || self.lock().merge(other))
     }
 
-    fn __len__(&self) -> usize {
-        self.lock().len()
+    fn to_bytes<'py>(&self, py: Python<'py>) -> Bound<'py, PyBytes> {
+        PyBytes::new(py, &py.detach(|| self.lock().to_bytes()))
+    }
+
+    #[staticmethod]
+    fn from_bytes(py: Python<'_>, data: &[u8]) -> PyResult<Self> {
+        let groups = Groups::from_bytes(data).map_err(|error| exception(py, &error))?;
+        Ok(Self { groups: groups.into(), names: None.into() })
+    }
+
+    fn has_more_than(&self, py: Python<'_>, groups: usize) -> bool {
+        py.detach(|| self.lock().has_more_than(groups))
     }
 
     /// Names, and of each group its rows, accuracy, mean confidence and conf-ECE.

@@ -7,7 +7,7 @@ import zlib
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from calibfast._core import State
+from calibfast._core import Groups, State
 from calibfast.errors import InputError, StateError
 from calibfast.io.remote import RemoteFile
 from calibfast.metrics import Evaluation
@@ -130,14 +130,21 @@ class Partial:
             raise InputError(f"{next(iter(self.files))}: {error}") from None
 
     def to_bytes(self) -> bytes:
-        """The exact state, the form and the names of the files, with a version and a checksum; rows are not in it."""
+        """The exact states, the form and the names of the files, with a version and a checksum; rows are not in it.
+
+        The same files give the same bytes, whatever came together in which order.
+        """
+        evaluation = self.evaluation
         content = {
             "form": self.form,
-            "files": list(self.files.values()),
+            "files": sorted(self.files.values()),
             "reading": self.reading,
-            "state": b64encode(self.evaluation.state.to_bytes()).decode(),
+            "state": _text(evaluation.state),
+            "groups": {name: _text(state) for name, state in evaluation.group_states.items()},
         }
         body = json.dumps(content).encode()
+        if evaluation.group_table is not None:  # of very many groups, so that it stands as it is
+            body += b"\n" + evaluation.group_table.to_bytes()
         return _MAGIC + b"%08x\n" % zlib.crc32(body) + body
 
     @classmethod
@@ -158,8 +165,10 @@ class Partial:
             )
         if head != _MAGIC + b"%08x" % zlib.crc32(body):
             raise StateError("the partial state is damaged or cut off: its checksum does not match")
-        content: dict[str, Any] = json.loads(body)
-        evaluation = Evaluation.of_state(State.from_bytes(b64decode(content["state"])))
+        text, _, table = body.partition(b"\n")
+        content: dict[str, Any] = json.loads(text)
+        groups = {name: _state(state) for name, state in content.get("groups", {}).items()}
+        evaluation = Evaluation.of_state(_state(content["state"]), groups, Groups.from_bytes(table) if table else None)
         files = (Counted(*file) for file in content["files"])
         return cls(evaluation, content["form"], files, content.get("reading"))
 
@@ -184,3 +193,11 @@ class Partial:
             return cls.from_bytes(path.read_bytes())
         except StateError as error:
             raise StateError(f"{path}: {error}") from None
+
+
+def _text(state: State) -> str:
+    return b64encode(state.to_bytes()).decode()
+
+
+def _state(text: str) -> State:
+    return State.from_bytes(b64decode(text))

@@ -12,14 +12,14 @@ from calibfast.errors import InputError
 from calibfast.metrics import catalogue
 from calibfast.metrics.accumulator import to_bins
 from calibfast.metrics.arrays import Predictions, joined, renumbered, to_predictions
-from calibfast.metrics.groups import Coded, GroupTable, coded, multicalibration_gap
+from calibfast.metrics.groups import Coded, GroupTable, coded, multicalibration_gap, name_order
 from calibfast.metrics.report import Bin, Report
 from calibfast.metrics.report_intervals import state_intervals, with_intervals
 from calibfast.metrics.rows import Rows
 from calibfast.metrics.sample import FEWEST
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from numpy.typing import ArrayLike
 
@@ -107,7 +107,7 @@ class Evaluation:
 
     @property
     def _has_many_groups(self) -> bool:
-        return self._table is not None and len(self._table) > MAX_GROUP_REPORTS
+        return self._table is not None and self._table.has_more_than(MAX_GROUP_REPORTS)
 
     def _check_weights(self, weighted: bool) -> None:
         """The table of groups has no weights: it is let go, unless it is all that there is."""
@@ -154,7 +154,7 @@ class Evaluation:
 
     @property
     def state(self) -> _core.State:
-        """The exact state of all rows seen, without the rows kept and the groups.
+        """The exact state of all rows seen, without the rows kept.
 
         Raises:
             InputError: No row has been seen.
@@ -163,12 +163,29 @@ class Evaluation:
             raise InputError("no rows to measure: update the evaluation before its report")
         return self._state
 
+    @property
+    def group_states(self) -> dict[str, _core.State]:
+        """The exact state of each group, in order; none where there are more than `MAX_GROUP_REPORTS`."""
+        return {name: self._groups[name].state for name in sorted(self._groups, key=name_order)}
+
+    @property
+    def group_table(self) -> _core.Groups | None:
+        """The bins of every group, however many; None where there are no groups, or rows have weights."""
+        return self._table
+
     @classmethod
-    def of_state(cls, state: _core.State) -> Evaluation:
-        """The evaluation whose `state` this is; it has no rows, so the metrics that need them are None."""
+    def of_state(
+        cls,
+        state: _core.State,
+        group_states: Mapping[str, _core.State] | None = None,
+        group_table: _core.Groups | None = None,
+    ) -> Evaluation:
+        """The evaluation whose states these are; it has no rows, so the metrics that need them are None."""
         evaluation = cls(state.edges, keep_rows=False)
         evaluation._state, evaluation._seen = state, state.rows
         evaluation._weighted = not np.array_equal(state.bins()[0], state.totals()[0])
+        evaluation._groups = {name: cls.of_state(group) for name, group in (group_states or {}).items()}
+        evaluation._table = group_table
         return evaluation
 
     def _group(self, name: str) -> Evaluation:
@@ -269,8 +286,7 @@ class Evaluation:
         if not self._groups:
             return report
         # As one of ignored rows alone, a group without weight has no report.
-        weighing = (name for name in sorted(self._groups) if self._groups[name].state.totals()[0].any())
-        states = {name: self._groups[name].state for name in weighing}
+        states = {name: state for name, state in self.group_states.items() if state.totals()[0].any()}
         parts = {name: self._groups[name].report() for name in states}
         gap = multicalibration_gap(states)
         return replace(

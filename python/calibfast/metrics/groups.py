@@ -149,7 +149,14 @@ class Coded(NamedTuple):
         order = np.argsort(codes, kind="stable")
         ends = np.bincount(codes, minlength=len(names)).cumsum()
         rows = dict(zip(names, np.split(order, ends[:-1]), strict=True))
-        return {name: rows[name] for name in sorted(rows) if len(rows[name])}
+        return {name: rows[name] for name in sorted(rows, key=name_order) if len(rows[name])}
+
+
+def name_order(name: str) -> tuple[bool, int, str]:
+    """What to sort names of groups by: integers of 64 bits as such, then all other names as text."""
+    digits = len(name) <= 20 and name.removeprefix("-").isdecimal() and name == str(int(name))
+    integer = digits and -(1 << 63) <= int(name) < 1 << 63
+    return (False, int(name), "") if integer else (True, 0, name)
 
 
 def coded(groups: ArrayLike | Coded) -> Coded:

@@ -1,0 +1,233 @@
+//! The cells of millions of groups in a few bytes each: sorted, packed, and read from the first to the last.
+//!
+//! A table of so many cells that is looked up for every row is a wait for the memory for every row. Here rows wait
+//! unsorted until there are as many as there are cells, and then go in together: memory is only ever read in its order.
+
+use serde::{Deserialize, Serialize};
+
+use crate::bins::Cell;
+use crate::error::{Error, Result};
+use crate::state::MAX_ROWS;
+
+/// Rows that wait however few cells there are.
+const FEW: usize = 1 << 16;
+/// Bytes of cells for each further row that waits: about those of a cell.
+const BYTES: usize = 8;
+
+/// A row that waits.
+#[derive(Clone, Copy, Debug)]
+struct Row {
+    group: u64,
+    bin: u32,
+    confidence: f64,
+    hit: bool,
+}
+
+/// A cell as it is written.
+#[derive(Serialize, Deserialize)]
+struct Packed {
+    bin: u32,
+    count: u64,
+    hits: u64,
+    /// The sum of confidences without the zeros at its end, and how many these are.
+    odd: u128,
+    zeros: u8,
+}
+
+impl Packed {
+    fn new(bin: u32, cell: &Cell) -> Self {
+        let zeros = cell.confidence.trailing_zeros() % u128::BITS;
+        Self { bin, count: cell.count, hits: cell.hits, odd: cell.confidence >> zeros, zeros: zeros as u8 }
+    }
+
+    fn cell(&self) -> Cell {
+        Cell { count: self.count, hits: self.hits, confidence: self.odd << self.zeros }
+    }
+
+    /// Whether it can have come from rows.
+    fn is_sound(&self) -> bool {
+        self.count > 0
+            && u32::from(self.zeros) <= self.odd.leading_zeros().min(u128::BITS - 1)
+            && self.cell().is_sound()
+    }
+}
+
+/// Cells by group and bin.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PackedCells {
+    /// For each group how far it is from the last one, the length of its cells, and these.
+    bytes: Vec<u8>,
+    groups: usize,
+    last: u64,
+    waiting: Vec<Row>,
+}
+
+impl PackedCells {
+    /// Add a row.
+    #[inline]
+    pub(crate) fn insert(&mut self, group: u64, bin: u32, confidence: f64, hit: bool) {
+        self.waiting.push(Row { group, bin, confidence, hit });
+        if self.waiting.len() >= FEW.max(self.bytes.len() / BYTES) {
+            self.settle();
+        }
+    }
+
+    /// Put the rows that wait where they belong, which all that is read here asks for.
+    pub(crate) fn settle(&mut self) {
+        if self.waiting.is_empty() {
+            return;
+        }
+        self.waiting.sort_unstable_by_key(|row| (row.group, row.bin));
+        let mut add = Self::with_capacity(self.waiting.len());
+        let mut cells = Vec::new();
+        for group in self.waiting.chunk_by(|a, b| a.group == b.group) {
+            cells.clear();
+            for rows in group.chunk_by(|a, b| a.bin == b.bin) {
+                let mut cell = Cell::default();
+                for row in rows {
+                    cell.insert(row.confidence, row.hit);
+                }
+                cells = pack(cells, rows[0].bin, &cell);
+            }
+            add.push(group[0].group, &cells);
+        }
+        self.waiting.clear();
+        self.merge(&add);
+    }
+
+    /// Number of groups.
+    pub(crate) fn groups(&self) -> usize {
+        self.groups
+    }
+
+    /// All cells as they are written.
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Whether the groups are those from 0 to below this.
+    pub(crate) fn are_numbered_to(&self, groups: usize) -> bool {
+        self.groups == groups && (groups == 0 || self.last == groups as u64 - 1)
+    }
+
+    /// Every group and its cells, in the order of both.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, Cells<'_>)> {
+        groups(&self.bytes).map(|(group, cells)| (group, Cells(cells)))
+    }
+
+    /// Add the cells of others.
+    pub(crate) fn merge(&mut self, other: &Self) {
+        let mut found: Vec<_> = groups(&self.bytes).chain(groups(&other.bytes)).collect();
+        found.sort_by_key(|&(group, _)| group); // which merges what is sorted
+        let mut merged = Self::with_capacity(self.bytes.len() + other.bytes.len());
+        let (mut both, mut cells) = (Vec::new(), Vec::new());
+        for parts in found.chunk_by(|a, b| a.0 == b.0) {
+            if let [(group, cells)] = parts {
+                merged.push(*group, cells);
+                continue;
+            }
+            both.clear();
+            both.extend(parts.iter().flat_map(|&(_, cells)| Cells(cells)));
+            both.sort_by_key(|&(bin, _)| bin);
+            cells.clear();
+            for same in both.chunk_by(|a, b| a.0 == b.0) {
+                let mut cell = Cell::default();
+                for (_, part) in same {
+                    cell.merge(part);
+                }
+                cells = pack(cells, same[0].0, &cell);
+            }
+            merged.push(parts[0].0, &cells);
+        }
+        merged.waiting = std::mem::take(&mut self.waiting);
+        *self = merged;
+    }
+
+    /// The same cells of groups that have other numbers, no two the same.
+    pub(crate) fn renumbered(&self, number: impl Fn(u64) -> u64) -> Self {
+        let mut found: Vec<_> = groups(&self.bytes).map(|(group, cells)| (number(group), cells)).collect();
+        found.sort_unstable_by_key(|&(group, _)| group);
+        let mut renumbered = Self::with_capacity(self.bytes.len());
+        for (group, cells) in found {
+            renumbered.push(group, cells);
+        }
+        renumbered
+    }
+
+    /// The cells that [`PackedCells::bytes`] gave, and the number of their rows.
+    ///
+    /// # Errors
+    /// [`Error::State`] where the bytes can be no cells of such bins.
+    pub(crate) fn read(bytes: &[u8], bins: usize) -> Result<(Self, u64)> {
+        let damaged = || Error::State("the groups' cells contradict themselves: they are damaged".to_owned());
+        let mut found = Self::default();
+        let (mut left, mut rows) = (bytes, 0_u128);
+        while !left.is_empty() {
+            let ((step, mut cells), rest) = postcard::take_from_bytes::<(u64, &[u8])>(left).map_err(|_| damaged())?;
+            let group = found.last.checked_add(step).filter(|&group| group > found.last || found.groups == 0);
+            (found.last, found.groups, left) = (group.ok_or_else(damaged)?, found.groups + 1, rest);
+            let mut next = 0;
+            loop {
+                let (cell, rest) = postcard::take_from_bytes::<Packed>(cells).map_err(|_| damaged())?;
+                if cell.bin < next || cell.bin as usize >= bins || !cell.is_sound() {
+                    return Err(damaged());
+                }
+                rows += u128::from(cell.count);
+                (next, cells) = (cell.bin + 1, rest);
+                if cells.is_empty() {
+                    break;
+                }
+            }
+        }
+        if rows > MAX_ROWS {
+            return Err(damaged());
+        }
+        found.bytes = bytes.to_vec();
+        Ok((found, rows as u64))
+    }
+
+    fn with_capacity(bytes: usize) -> Self {
+        Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
+    }
+
+    /// Write a group behind all that are before it.
+    fn push(&mut self, group: u64, cells: &[u8]) {
+        let head = (group - self.last, cells.len());
+        self.bytes = postcard::to_extend(&head, std::mem::take(&mut self.bytes)).expect("memory is the only limit");
+        self.bytes.extend_from_slice(cells);
+        self.groups += 1;
+        self.last = group;
+    }
+}
+
+/// The cells of a group, each with its bin.
+pub(crate) struct Cells<'a>(&'a [u8]);
+
+impl Iterator for Cells<'_> {
+    type Item = (u32, Cell);
+
+    fn next(&mut self) -> Option<(u32, Cell)> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let (packed, left) = postcard::take_from_bytes::<Packed>(self.0).expect("cells that were packed or checked");
+        self.0 = left;
+        Some((packed.bin, packed.cell()))
+    }
+}
+
+fn groups(mut bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
+    let mut group = 0;
+    std::iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
+        }
+        let ((step, cells), left) = postcard::take_from_bytes::<(u64, &[u8])>(bytes).expect("groups that were packed");
+        (bytes, group) = (left, group + step);
+        Some((group, cells))
+    })
+}
+
+fn pack(cells: Vec<u8>, bin: u32, cell: &Cell) -> Vec<u8> {
+    postcard::to_extend(&Packed::new(bin, cell), cells).expect("memory is the only limit")
+}
