@@ -162,12 +162,48 @@ def test_logits_and_probabilities_are_not_mixed_up(fitted):
     for name in ("vector", "matrix"):
         with pytest.raises(InputError, match="was fitted to logits and is given probabilities"):
             fitted[name].predict_proba(softmax(NEW, axis=1))
+        by_probabilities = recalibrator(name).fit(softmax(LOGITS, axis=1), LABELS)
+        with pytest.raises(InputError, match="was fitted to probabilities and is given logits"):
+            by_probabilities.predict_proba(NEW, logits=True)
 
 
 def test_options_that_were_never_seen():
     found = recalibrator("platt").fit(np.where(np.arange(4) == 3, -np.inf, LOGITS), LABELS % 3, logits=True)
+    again = from_json(found.to_json())
     with pytest.raises(InputError, match="row 0: no row that was fitted to has option 3"):
-        found.predict_proba(NEW, logits=True)
+        again.predict_proba(NEW, logits=True)
+
+
+def test_options_that_no_row_has_now():
+    found = recalibrator("histogram").fit(LOGITS, LABELS, logits=True)
+    without = np.where(np.arange(4) == 0, -np.inf, NEW)
+    p = found.predict_proba(without, logits=True)
+    assert not p[:, 0].any()
+    assert np.isfinite(p).all()
+    assert len(np.unique(p, axis=0)) > 10
+
+
+def test_a_row_to_which_all_maps_say_0_is_shared_by_the_options_that_are_there():
+    """Each option is right where it has 0.2, and never where it has more."""
+    rows = np.array([[0.5, 0.3, 0.2], [0.2, 0.5, 0.3], [0.3, 0.2, 0.5]])
+    found = recalibrator("histogram").fit(np.repeat(rows, 10, axis=0), np.repeat([2, 0, 1], 10))
+    asked = np.array([[0.4, 0.3, 0.3], [0.6, 0.4, 0.0], [0.2, 0.4, 0.4]])
+    mask = np.array([[True, True, True], [True, True, False], [True, True, True]])
+    expected = [[1 / 3, 1 / 3, 1 / 3], [0.5, 0.5, 0], [1, 0, 0]]
+    np.testing.assert_allclose(found.predict_proba(asked, mask=mask), expected)
+
+
+def test_bounds_of_venn_abers_know_logits_and_absent_options():
+    found = recalibrator("venn-abers").fit(RAGGED, LABELS, logits=True)
+    bounds = found.bounds(RAGGED, logits=True)
+    for low_or_high, by_mask in zip(bounds, found.bounds(LOGITS, logits=True, mask=~ABSENT), strict=True):
+        np.testing.assert_array_equal(low_or_high, by_mask)
+        assert not low_or_high[ABSENT].any()
+    pair = recalibrator("venn-abers").fit(LOGITS[:, :2], LABELS % 2, logits=True)
+    low, high = pair.bounds([[-np.inf, 0.0], [0.0, -np.inf], [0.0, 0.0]], logits=True)
+    assert (low[0, 0], high[0, 0]) == (0, 0)
+    assert (low[1, 1], high[1, 1]) == (0, 0)
+    np.testing.assert_allclose([low[:, 0][1:], high[:, 0][1:]], [1 - high[:, 1][1:], 1 - low[:, 1][1:]])
 
 
 @pytest.mark.parametrize(

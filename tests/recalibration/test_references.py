@@ -191,6 +191,7 @@ def test_bounds_of_venn_abers_of_two_options_are_each_others():
     pair = np.stack([1 - P, P], axis=1)
     low, high = recalibrator("venn-abers").fit(pair, HIT.astype(int)).bounds(pair)
     np.testing.assert_array_equal(low[:, 0], 1 - high[:, 1])
+    np.testing.assert_array_equal(high[:, 0], 1 - low[:, 1])
     assert (low <= high).all()
 
 
@@ -233,3 +234,12 @@ def test_beta_is_logistic_regression_where_it_rises(true):
     theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=1000).fit(features, hit)
     ours = recalibrator("beta").fit(p, hit).maps_[0]["coefficients"]
     np.testing.assert_allclose(ours, [*theirs.coef_[0], theirs.intercept_[0]], atol=1e-4)
+
+
+def test_dirichlet_calibration_without_penalties_is_logistic_regression_on_log_probabilities():
+    draw = np.random.default_rng(2)
+    logits = draw.normal(size=(500, 3))
+    labels, x = draw.integers(0, 3, 500), log_softmax(logits, axis=1)
+    found = recalibrator("dirichlet").set_params(off_diagonal=0, intercept=0).fit(logits, labels, logits=True)
+    theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=2000).fit(x, labels)
+    np.testing.assert_allclose(found.predict_proba(logits, logits=True), theirs.predict_proba(x), atol=1e-4)

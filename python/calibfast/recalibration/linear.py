@@ -53,7 +53,7 @@ class VectorScaling(_LogitScaling):
     def _fit(self, options: Options, right: NDArray[np.intp]) -> None:
         scores = options.scores()
         there = np.isfinite(scores)
-        centre, spread = _moments(scores, there)
+        centre, spread = _moments(scores)
         x = np.where(there, (np.where(there, scores, 0) - centre) / spread, 0)
         rows, k = np.arange(len(right)), options.width
 
@@ -97,7 +97,7 @@ class MatrixScaling(_LogitScaling):
 
     def _fit(self, options: Options, right: NDArray[np.intp]) -> None:
         scores = options.scores()
-        centre, spread = _moments(scores, np.isfinite(scores))
+        centre, spread = _moments(scores)
         found = _multinomial((scores - centre) / spread, right, np.diag(spread), centre, 0, 0, "matrix scaling")
         self.weights_ = found[0] / spread
         self.bias_ = found[1] - self.weights_ @ centre
@@ -191,13 +191,11 @@ def _softmax_nll(z: Floats, right: NDArray[np.intp]) -> tuple[Floats, float]:
     return exp / total, float(nll.mean())
 
 
-def _moments(scores: Floats, there: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+def _moments(scores: Floats) -> tuple[Floats, Floats]:
     """Mean and spread of each option's scores: parameters of like size are found in fewer steps."""
-    count = np.maximum(there.sum(axis=0), 1)
-    finite = np.where(there, scores, 0)
-    centre = finite.sum(axis=0) / count
-    spread = np.sqrt((np.where(there, finite - centre, 0) ** 2).sum(axis=0) / count)
-    return centre, np.where(spread > 0, spread, 1)
+    there = np.ma.masked_invalid(scores)
+    spread = there.std(axis=0).filled(0)
+    return there.mean(axis=0).filled(0), np.where(spread > 0, spread, 1)
 
 
 def _refuse_absent(options: Options, kind: str) -> None:
