@@ -2,6 +2,8 @@
 
 import itertools
 import os
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -106,3 +108,12 @@ def test_huge_row_groups_are_read_in_blocks(tmp_path, monkeypatch):
     monkeypatch.setattr(parquet, "_GROUP_BYTES", 16 * 1000)
     monkeypatch.delattr(ParquetFile, "_groups")
     assert stream(write(tmp_path / "a.parquet", row_group_size=1001)) == evaluate(P, Y)
+
+
+def test_a_small_file_loads_neither_pandas_nor_polars(tmp_path, by_polars):
+    if by_polars:
+        pytest.skip("no matter of readers")
+    check = f"import calibfast, sys; calibfast.stream({str(write(tmp_path / 'a.parquet'))!r}); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True).stdout.split()
+    assert "pyarrow" in loaded
+    assert not {"pandas", "polars"} & set(loaded)

@@ -11,6 +11,7 @@ import numpy as np
 from calibfast.errors import InputError, MissingExtraError, first_line
 from calibfast.io.columns import Place
 from calibfast.io.source import Block, Column, Ragged, block_rows, families
+from calibfast.metrics.arrow import plain
 from calibfast.metrics.groups import Coded
 
 if TYPE_CHECKING:
@@ -98,11 +99,11 @@ class ArrowTable(ABC):
         if coded and (not _is_text(pa, array.type.value_type) or array.dictionary.null_count):
             array = array.dictionary_decode()
         if array.null_count:
-            raise place.error(int(np.argmax(array.is_null().to_numpy(zero_copy_only=False))), "is null")
+            raise place.error(int(np.argmax(plain(array.is_null()))), "is null")
         if _is_text(pa, array.type):
             array = array.dictionary_encode()
         if pa.types.is_dictionary(array.type):
-            codes = array.indices.to_numpy(zero_copy_only=False).astype(np.int64, copy=False)
+            codes = plain(array.indices).astype(np.int64, copy=False)
             return Coded(self._texts(place.name, array.dictionary), codes)
         if _is_list(pa, array.type):
             values = array.flatten()
@@ -112,18 +113,14 @@ class ArrowTable(ABC):
                 )
             if not pa.types.is_floating(values.type):
                 raise place.refusal(f"holds lists of {values.type}, expected lists of floats")
-            numbers = values.to_numpy(zero_copy_only=False)
+            numbers = plain(values)
             if pa.types.is_fixed_size_list(array.type):
-                return np.asarray(numbers.reshape(len(array), -1))
-            return Ragged(numbers, array.value_lengths().to_numpy(zero_copy_only=False).astype(np.int64))
+                return numbers.reshape(len(array), -1)
+            return Ragged(numbers, plain(array.value_lengths()).astype(np.int64))
         if str(array.type) == "string_view":
             return list(array.to_pylist())
-        if pa.types.is_boolean(array.type):  # by to_numpy, ten times as slow
-            bits = np.frombuffer(array.buffers()[1], np.uint8)
-            start = array.offset
-            return np.unpackbits(bits, count=start + len(array), bitorder="little")[start:].view(np.bool_)
-        if pa.types.is_floating(array.type) or pa.types.is_integer(array.type):
-            return np.asarray(array.to_numpy(zero_copy_only=False))
+        if pa.types.is_boolean(array.type) or pa.types.is_floating(array.type) or pa.types.is_integer(array.type):
+            return plain(array)
         raise place.refusal(f"holds {array.type}, expected numbers, booleans, text or lists of floats")
 
     def _texts(self, name: str, dictionary: Any) -> list[str]:
