@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy import stats
 
 import calibfast
 from calibfast.errors import InputError
 from calibfast.metrics.interval_methods import SKEW
-from calibfast.recalibration import estimate_critical_accuracy
+from calibfast.recalibration import TemperatureScaling, cross_fit, estimate_critical_accuracy
+from calibfast.recalibration.critical import GROUPS, JACKKNIFE
+from calibfast.recalibration.cross_fit import drawn_folds
+from calibfast.recalibration.options import read_labelled
 
 RNG = np.random.default_rng(0)
 TRUTH = RNG.dirichlet([0.5] * 4, size=400)
@@ -106,6 +110,32 @@ def test_single_answers_tell_a_star_where_the_scores_do_and_less_where_they_do_n
     order = draw.permutation(1500)
     again = estimate_critical_accuracy(scores[order], labels[order], logits=True)
     assert again.confidence.low == pytest.approx(knows.confidence.low)
+
+
+def test_the_estimate_from_single_answers_in_numbers():
+    draw = np.random.default_rng(5)
+    truth, mask = draw.dirichlet([0.5] * 3, size=40), np.ones((40, 3), bool)
+    labels = draw.multinomial(1, truth).argmax(axis=1)
+    mask[:, 2] = (np.arange(40) % 3 > 0) | (labels == 2)
+    given = {"p": 2 * np.log(np.maximum(truth, 1e-3)), "labels": labels, "logits": True, "mask": mask}
+    found, fitted = estimate_critical_accuracy(**given), cross_fit(TemperatureScaling(), **given, folds=5)
+    right, hits = fitted[np.arange(40), labels], int((fitted.argmax(axis=1) == labels).sum())
+    wilson = stats.binomtest(hits, 40).proportion_ci(0.9, method="wilson")
+    assert found.at_least == pytest.approx(wilson.low)
+    assert found.brier_bound == pytest.approx(1 - calibfast.evaluate(fitted, labels).brier)
+    assert found.nll_bound == pytest.approx(np.exp(np.log(right).mean()))
+    without, group = [], drawn_folds(*read_labelled(**given), GROUPS)
+    for each in range(GROUPS):
+        rest = {name: value if name == "logits" else value[group != each] for name, value in given.items()}
+        asked = {name: value for name, value in rest.items() if name != "labels"}
+        without.append(TemperatureScaling().fit(**rest).predict_proba(**asked).max(axis=1).mean())
+    error = np.sqrt((GROUPS - 1) / GROUPS * ((np.array(without) - np.mean(without)) ** 2).sum())
+    half = stats.t.ppf(0.975, GROUPS - 1) * error
+    estimate = fitted.max(axis=1).mean()
+    ends = (estimate - half, min(1, estimate + half))
+    assert (found.confidence.low, found.confidence.high) == pytest.approx(ends, rel=1e-3)
+    assert (found.confidence.estimate, found.confidence.level) == (pytest.approx(estimate), 0.95)
+    assert (found.confidence.method, found.to_dict()["at_least"]) == (JACKKNIFE, found.at_least)
 
 
 @pytest.mark.parametrize(

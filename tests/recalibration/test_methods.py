@@ -210,7 +210,9 @@ def test_bounds_of_venn_abers_know_logits_and_absent_options():
     ("settings", "message"),
     [
         (("histogram", {"bins": 0}), "bins is a whole number from 1"),
+        (("histogram", {"bins": True}), "bins is a whole number from 1"),
         (("spline", {"knots": 1}), "knots is a whole number from 2"),
+        (("spline", {"knots": True}), "knots is a whole number from 2"),
         (("dirichlet", {"intercept": -1}), "intercept is -1"),
     ],
 )

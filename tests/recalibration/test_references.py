@@ -243,3 +243,14 @@ def test_dirichlet_calibration_without_penalties_is_logistic_regression_on_log_p
     found = recalibrator("dirichlet").set_params(off_diagonal=0, intercept=0).fit(logits, labels, logits=True)
     theirs = LogisticRegression(C=np.inf, tol=1e-10, max_iter=2000).fit(x, labels)
     np.testing.assert_allclose(found.predict_proba(logits, logits=True), theirs.predict_proba(x), atol=1e-4)
+
+
+def test_a_spline_of_two_knots_is_a_shift_that_stays_below_1():
+    """Its slope is that of the cumulative gap's line of least squares, and where that leads beyond 1, it is 1."""
+    p = np.linspace(0.5, 0.9, 100)
+    hit = p < 0.89
+    t, gap = np.arange(1, 101) / 100, np.cumsum(hit - p) / 100
+    shift = np.polyfit(t, gap, 1)[0]
+    ours = recalibrator("spline").set_params(knots=2).fit(p, hit).predict_proba(p)
+    np.testing.assert_allclose(ours, np.minimum(p + shift, 1))
+    assert ours[-1] == 1
