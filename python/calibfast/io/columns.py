@@ -97,24 +97,14 @@ def labels(column: Column, place: Place) -> NDArray[Any]:
     return values
 
 
-def correct(column: Column, ignore: int | None, place: Place) -> NDArray[Any]:
-    """Right or wrong, one 0 or 1 a row; also `ignore`, which is left in for the metrics to leave out."""
+def correct(column: Column, place: Place) -> NDArray[Any]:
+    """Right or wrong, one number a row; the core refuses what is neither 0 nor 1."""
     if isinstance(column, list):
         column = _parsed(column, _right_or_wrong, np.float64, place, "is neither 0 nor 1 (true, false)")
-    values = np.ascontiguousarray(_one_a_row(column, place))  # columns of a matrix compare slowly
-    if values.dtype.kind == "b":
-        return values
-    if values.dtype.kind not in "iuf":
+    values = _one_a_row(column, place)
+    if values.dtype.kind not in "biuf":
         raise place.refusal(f"holds text such as {values[0].item()!r}, expected 0 and 1")
-    right = values == 1
-    known = right | (values == 0)
-    if ignore is not None:
-        known |= values == ignore
-    if not known.all():
-        row = int(np.argmin(known))
-        advice = "right or wrong is 0 or 1; the index of the right option goes with one probability per option"
-        raise place.error(row, f"is {values[row]}, {advice}")
-    return right if ignore is None else values.astype(np.int64)
+    return values
 
 
 def agree(pred: Column, label: Column, pred_place: Place, label_place: Place) -> NDArray[np.bool_]:

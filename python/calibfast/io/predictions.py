@@ -265,7 +265,7 @@ class PredictionFile:
             return np.where(columns.equals(label, ignore, place), _LEFT_OUT, right)
         if self.kind == "confidence":
             name = fields.correct
-            return columns.correct(found[name], ignore, places[name])
+            return columns.correct(found[name], places[name])
         return columns.labels(found[fields.label], places[fields.label])
 
     def _cast(self, p: NDArray[Any]) -> NDArray[Any]:
