@@ -67,6 +67,45 @@ def test_refused(function, name):
     assert isinstance(caught.value, ValueError)
 
 
+P, Y = np.array([0.5, 0.7, 0.9]), np.array([True, False, True])
+SETTINGS = {
+    "hosmer_lemeshow bins": (lambda: calibfast.hosmer_lemeshow(P, Y, bins=0), "bins is at least 1, got 0"),
+    "spiegelhalter": (
+        lambda: calibfast.spiegelhalter([0.5, 1.0], [1, 1]),
+        "needs a confidence other than 0, 1/2 and 1",
+    ),
+    "ecce kind": (lambda: calibfast.ecce_test(P, Y, kind="l2"), "kind is 'mad' or 'range', got 'l2'"),
+    "t_cal": (lambda: calibfast.t_cal([0.1, 0.9], [0, 1], bins=2), "needs two rows of one bin"),
+    "skce rows": (lambda: calibfast.skce_test([0.5], [1]), "needs at least 2, got 1"),
+    "skce bandwidth": (lambda: calibfast.skce_test(P, Y, bandwidth=0), "bandwidth is above 0, got 0"),
+    "skce estimator": (lambda: calibfast.skce(P, Y, estimator="cubic"), "estimator is 'quadratic', 'biased'"),
+    "adaptive threshold": (
+        lambda: calibfast.adaptive_ece(OPTIONS, [0, 1, 0], threshold=1),
+        r"threshold is in \[0, 1\)",
+    ),
+    "debiased kind": (lambda: calibfast.debiased_rmsce(P, Y, kind="top"), "kind is 'confidence' or 'classwise'"),
+    "metric": (
+        lambda: calibfast.evaluate(P, Y, metrics="smce"),
+        "no metric 'smce' to add to a report; there are all, ",
+    ),
+    "interval": (
+        lambda: calibfast.interval(lambda *_, **__: np.nan, np.tile(P, 9), np.tile(Y, 9)),
+        "is not finite in 1000",
+    ),
+    "compare labels": (
+        lambda: calibfast.compare(OPTIONS, OPTIONS, [0, 1, 0], y_b=[0, 0, 0]),
+        "labels at row 1 are 1 and 0",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SETTINGS)
+def test_refused_settings(name):
+    call, message = SETTINGS[name]
+    with pytest.raises(InputError, match=message):
+        call()
+
+
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("threads", [1, 2])
 @pytest.mark.parametrize("at", [0, 127, 128, 499_999, 900_001, 999_999])

@@ -97,6 +97,13 @@ def test_a_function_is_bootstrapped():
     assert (brier.low, brier.high) == pytest.approx((exact.low, exact.high), abs=0.005)
 
 
+def test_a_function_gets_logits_and_masks():
+    given = {"logits": True, "mask": (np.arange(4) < 3) | (LABELS == 3)[:, np.newaxis]}
+    found = interval(calibfast.ece, np.log(PROBS), LABELS, replicates=100, **given)
+    assert found.estimate == calibfast.ece(np.log(PROBS), LABELS, **given)
+    assert found.low < found.estimate < found.high
+
+
 @pytest.mark.parametrize(
     ("p", "y", "kwargs", "message"),
     [

@@ -157,3 +157,10 @@ def test_explicit_edges():
 def test_a_million_bins():
     p, y = np.random.default_rng(0).random(1000), np.arange(1000) % 2
     assert calibfast.ece(p, y, bins=1_000_000) == pytest.approx(reference.confidence_error(p, y, 1_000_000))
+
+
+def test_calibration_and_refinement_of_equal_forecasts_by_hand():
+    found = calibfast.murphy([0.2, 0.2, 0.8, 0.8], [0, 1, 1, 1])
+    assert found.calibration == pytest.approx((0.3**2 + 0.2**2) / 2)
+    assert found.refinement == pytest.approx((0.5 * 0.5 + 1 * 0) / 2)
+    assert found.calibration + found.refinement == pytest.approx(found.score)
