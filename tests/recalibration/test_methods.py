@@ -104,6 +104,40 @@ def test_testing_on_the_fitted_rows_is_refused(fitted, name):
         again.test(mixed, labels, logits=True)
 
 
+@pytest.mark.parametrize(("shared", "outcome"), [(10, None), (11, "warned"), (250, "warned"), (251, "refused")])
+def test_one_row_of_a_hundred_that_was_fitted_to_is_let_pass(fitted, shared, outcome):
+    rows = np.concatenate([LOGITS[:shared], NEW[: 1000 - shared]])
+    labels = np.concatenate([LABELS[:shared], NEW_LABELS[: 1000 - shared]])
+    if outcome == "refused":
+        with pytest.raises(InputError, match="251 of 1000 distinct rows"):
+            fitted["temperature"].test(rows, labels, logits=True)
+    elif outcome == "warned":
+        with pytest.warns(calibfast.CalibfastWarning, match=f"{shared} of 1000 distinct rows"):
+            fitted["temperature"].test(rows, labels, logits=True)
+    else:
+        assert fitted["temperature"].test(rows, labels, logits=True).n == 1000
+
+
+def test_a_test_takes_masks_and_bins_and_a_temperature_that_was_not_fitted():
+    mask = ~ABSENT[:50]
+    found = TemperatureScaling(2.0).test(LOGITS[:50], LABELS[:50], logits=True, mask=mask)
+    expected = calibfast.evaluate(RAGGED[:50] / 2, LABELS[:50], logits=True)
+    assert (found.nll, found.conf_ece) == pytest.approx((expected.nll, expected.conf_ece))
+    assert len(found.reliability) == 10
+    assert len(TemperatureScaling(2.0).test(LOGITS[:50], LABELS[:50], logits=True, bins=7).reliability) == 7
+
+
+def test_predictions_of_confidences_and_of_masked_rows():
+    p, correct = np.linspace(0, 1, 21), np.arange(21) > 12
+    found = recalibrator("histogram").set_params(bins=3).fit(p, correct)
+    assert found.predict(p).tolist() == (found.predict_proba(p) > 0.5).tolist()
+    assert 0 < found.predict(p).sum() < 21
+    even = recalibrator("histogram").set_params(bins=1).fit([0.3, 0.7], [0, 1])
+    assert even.predict([0.9]).tolist() == [0]  # as of two options, of which the first is taken
+    scaled = TemperatureScaling(2.0).predict(LOGITS, logits=True, mask=~ABSENT)
+    np.testing.assert_array_equal(scaled, RAGGED.argmax(axis=1))
+
+
 @pytest.mark.parametrize("name", METHODS)
 def test_other_numbers_of_options(fitted, name):
     if METHODS[name].any_width:
