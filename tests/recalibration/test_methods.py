@@ -122,7 +122,8 @@ def test_a_test_takes_masks_and_bins_and_a_temperature_that_was_not_fitted():
     mask = ~ABSENT[:50]
     found = TemperatureScaling(2.0).test(LOGITS[:50], LABELS[:50], logits=True, mask=mask)
     expected = calibfast.evaluate(RAGGED[:50] / 2, LABELS[:50], logits=True)
-    assert (found.nll, found.conf_ece) == pytest.approx((expected.nll, expected.conf_ece))
+    for metric in ("nll", "conf_ece", "cw_ece"):
+        assert getattr(found, metric) == pytest.approx(getattr(expected, metric))
     assert len(found.reliability) == 10
     assert len(TemperatureScaling(2.0).test(LOGITS[:50], LABELS[:50], logits=True, bins=7).reliability) == 7
 
@@ -132,6 +133,8 @@ def test_predictions_of_confidences_and_of_masked_rows():
     found = recalibrator("histogram").set_params(bins=3).fit(p, correct)
     assert found.predict(p).tolist() == (found.predict_proba(p) > 0.5).tolist()
     assert 0 < found.predict(p).sum() < 21
+    assert len(found.test(p / 3 + 0.001, correct, bins=7).reliability) == 7
+    assert repr(found) == "HistogramBinning(bins=3)"
     even = recalibrator("histogram").set_params(bins=1).fit([0.3, 0.7], [0, 1])
     assert even.predict([0.9]).tolist() == [0]  # as of two options, of which the first is taken
     scaled = TemperatureScaling(2.0).predict(LOGITS, logits=True, mask=~ABSENT)
@@ -289,9 +292,10 @@ def test_scikit_learns_checks_of_settings(name):
 
 
 def test_scikit_learn_clones_and_searches(fitted):
-    from sklearn.base import clone
+    from sklearn.base import clone, is_classifier
     from sklearn.model_selection import GridSearchCV
 
+    assert is_classifier(fitted["temperature"])
     with pytest.raises(InputError, match="call fit first"):
         clone(fitted["temperature"]).to_json()
     probs = softmax(LOGITS, axis=1)

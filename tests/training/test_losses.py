@@ -69,6 +69,8 @@ def test_brier_and_focal():
 def test_options_that_no_question_of_the_batch_answers_count():
     assert torch.equal(losses.label_smoothing(SCORES[:2], ANSWER[:2]), losses.label_smoothing(SCORES, ANSWER)[:2])
     assert torch.equal(losses.brier(SCORES[:2], ANSWER[:2]), losses.brier(SCORES, ANSWER)[:2])
+    dpo = losses.dpo(SCORES, REFERENCE, ANSWER)
+    assert torch.equal(losses.dpo(SCORES[:2], REFERENCE[:2], ANSWER[:2]), dpo[:2])
 
 
 def test_dpo():
@@ -124,6 +126,13 @@ def test_gradients_are_finite_also_where_an_option_is_absent_or_certain(loss):
         loss(scores).sum().backward()
         assert scores.grad.isfinite().all()
         assert scores.grad[1, 2] == 0
+
+
+def test_the_calibration_loss_is_the_likelihood_s_and_the_divergence_weighted():
+    right = torch.tensor([SCORES[row, k] for row, k in enumerate(ANSWER)])
+    for given, weight, kind in [((), 1.0, "squared-error"), ((0.5, "kl"), 0.5, "kl")]:
+        expected = np.mean((weight * losses.divergence(TARGETS, SCORES, kind) - right).tolist())
+        assert losses.CalibrationLoss(*given)(SCORES, ANSWER, TARGETS).item() == pytest.approx(expected)
 
 
 def test_the_calibration_loss_in_a_loop_of_ones_own():
