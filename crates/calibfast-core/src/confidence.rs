@@ -79,7 +79,8 @@ fn insert_weighted<T: Float>(
     let rows = confidence.iter().zip(correct).zip(weights).enumerate();
     let rows = rows.map(|(row, ((p, &hit), &weight))| check(row, p.to_f64(), hit).map(|p| (p, hit, weight)));
     let windows = Windows::of(weights);
-    if cells.len() * windows.count > weights.len() / 4 {
+    let size = cells.len() * windows.count;
+    if size > weights.len() / 4 {
         // Too few rows to pay for the windows.
         for row in rows {
             let (p, hit, weight) = row?;
@@ -87,7 +88,7 @@ fn insert_weighted<T: Float>(
         }
         return Ok(());
     }
-    let mut sums = vec![Weighed::default(); cells.len() * windows.count];
+    let mut sums = vec![Weighed::default(); size];
     for row in rows {
         let (p, hit, weight) = row?;
         let (window, weight) = windows.place(weight);

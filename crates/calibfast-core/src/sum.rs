@@ -103,7 +103,7 @@ impl TryFrom<Digits> for ExactSum {
 
     /// Bounds what a damaged state can ask for: no sum of products of `f64` has digits elsewhere.
     fn try_from(Digits(base, digits): Digits) -> Result<Self, &'static str> {
-        if base < -48 || digits.len() > 88 || base + digits.len() as i32 > 40 {
+        if base < -48 || i64::from(base) + digits.len() as i64 > 40 {
             return Err("a sum's digits stand where none can");
         }
         Ok(Self { base, digits })
@@ -187,9 +187,9 @@ impl ExactSum {
             return 0.0;
         };
         let (second, rest) = rest.split_last().map_or((0, rest), |(&digit, rest)| (digit, rest));
-        // 65 digits or more, and a last one that remembers whether anything stands below: rounds as the whole would.
-        let sticky = u128::from(rest.iter().any(|&digit| digit != 0));
-        let head = u128::from(top) << 64 | u128::from(second) | sticky;
+        // 65 digits or more, and a last one that remembers what stands below, whose lowest is not zero: rounds as the whole
+        // would.
+        let head = (u128::from(top) << 64) + u128::from(second) | u128::from(!rest.is_empty());
         libm::scalbn(head as f64, 64 * (base + digits.len() as i32 - 2))
     }
 
@@ -256,6 +256,32 @@ mod tests {
         assert_eq!(sum.to_f64(), 2.0_f64.powi(53));
         sum.add(1, -300);
         assert_eq!(sum.to_f64(), 2.0_f64.powi(53) + 2.0);
+        // Of two digits of 64 bits the lower ends in a tie, or next to one.
+        for lower in [1 << 11, 1 | 1 << 11] {
+            let mut sum = ExactSum::default();
+            sum.add(1, 64);
+            sum.add(lower, 0);
+            sum.add(1, -1);
+            assert_eq!(sum.to_f64(), 2.0_f64.powi(64) + 2.0_f64.powi(12));
+        }
+    }
+
+    #[test]
+    fn a_carry_goes_as_far_as_it_must() {
+        for more in [None, Some(-128), Some(640)] {
+            let (mut sum, mut whole) = (ExactSum::default(), ExactSum::default());
+            if let Some(exponent) = more {
+                sum.add(1, exponent);
+                whole.add(1, exponent);
+            }
+            for exponent in [0, 128, 256, 384] {
+                sum.add(u128::MAX, exponent);
+            }
+            assert_ne!(sum, whole);
+            sum.add(1, 0);
+            whole.add(1, 512);
+            assert_eq!(sum, whole);
+        }
     }
 
     proptest! {

@@ -134,6 +134,18 @@ mod tests {
     }
 
     #[test]
+    fn words_of_other_parts_are_refused() {
+        let edges = || Edges::equal_width(7).unwrap();
+        let read = |parts, words: &[i64]| State::from_words(edges(), parts, 2, words);
+        let (plain, scores) = (Parts { classwise: false, ..PARTS }, Parts { scores: true, ..PARTS });
+        let words = state(&[(0.9, 0)]).to_words().unwrap();
+        assert!(read(plain, &words).is_err() && read(scores, &words).is_err());
+        let words = &words[..1 + 7 * WORDS];
+        assert_eq!(read(plain, words).unwrap().to_words().unwrap(), words);
+        assert!(read(scores, &State::new(edges(), plain).to_words().unwrap()).is_err());
+    }
+
+    #[test]
     fn weights_and_scores_have_no_words() {
         let mut weighted = State::new(Edges::equal_width(7).unwrap(), Parts::default());
         weighted.update_confidences(&[0.5], &[1], Some(&[2.0])).unwrap();

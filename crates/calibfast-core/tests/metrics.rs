@@ -139,6 +139,7 @@ proptest! {
     #[test]
     fn sums_over_rows_and_pairs(rows in counted(), width in 0.05..2.0_f64) {
         let (rows, all) = (distinct(&rows), repeated(&rows));
+        prop_assert!(!rows.is_empty() && Distinct::default().is_empty());
         let n = all.len() as f64;
         let walk = |end: f64| all.iter().filter(|row| row.0 <= end).map(|(p, y)| y - p).sum::<f64>() / n;
         let steps: Vec<f64> = std::iter::once(0.0).chain(all.iter().map(|row| walk(row.0))).collect();

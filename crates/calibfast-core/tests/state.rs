@@ -1,9 +1,10 @@
 //! The state against integer arithmetic written out, and its invariances.
 
-use calibfast_core::{Cells, Edges, Error, Float, Form, Norm, Options, Parts, State, parallel};
+use calibfast_core::{Cells, Edges, Error, Float, Form, Norm, Options, Parts, Result, State, parallel};
 use half::{bf16, f16};
 use proptest::prelude::*;
 use serde::Deserialize;
+use serde_json::{Value, json};
 
 const ALL: Parts = Parts { classwise: true, scores: true, norm: Norm::L1 };
 
@@ -146,6 +147,31 @@ proptest! {
     }
 
     #[test]
+    fn rows_without_weights_weigh_one(
+        rows in prop::collection::vec((hard_f64(3), 0..2_u8, 0.0..5.0_f64), 1..60),
+        cut in 0..60_usize,
+    ) {
+        let cut = cut.min(rows.len());
+        let fresh = State::new(Edges::equal_width(3).unwrap(), Parts { scores: true, ..Parts::default() });
+        let p: Vec<f64> = rows.iter().map(|row| row.0).collect();
+        let y: Vec<u8> = rows.iter().map(|row| row.1).collect();
+        let ones_first: Vec<f64> = rows.iter().enumerate().map(|(i, row)| if i < cut { 1.0 } else { row.2 }).collect();
+        let of = |range: std::ops::Range<usize>, weights: Option<&[f64]>| {
+            let mut state = fresh.fresh();
+            state.update_confidences(&p[range.clone()], &y[range], weights).unwrap();
+            state
+        };
+        let (mut plain, mut weighted) = (of(0..cut, None), of(cut..rows.len(), Some(&ones_first[cut..])));
+        let original = plain.clone();
+        plain.merge(&weighted).unwrap();
+        weighted.merge(&original).unwrap();
+        prop_assert_eq!(&plain, &weighted);
+        if cut < rows.len() {
+            prop_assert_eq!(plain, of(0..rows.len(), Some(&ones_first)));
+        }
+    }
+
+    #[test]
     fn weighted_rows_count_as_one_by_one(
         bins in 1..4_usize,
         rows in prop::collection::vec((hard_f64(3), 0..2_u8, weight()), 1..300),
@@ -175,6 +201,153 @@ proptest! {
         framed.extend(crc32fast::hash(&framed).to_le_bytes());
         let _ = State::from_bytes(&framed); // with a right checksum: refused or sound, and never a panic
     }
+}
+
+/// Rows whose sums are integers of 64 bits, as JSON's readers have them.
+fn three_rows(weights: Option<&[f64]>) -> State {
+    let values = [0.75, 0.25, 0.25, 0.75, 0.5, 0.5];
+    let mut state = State::new(Edges::equal_width(2).unwrap(), ALL);
+    let options = Options { values: &values, classes: 2, form: Form::Probabilities, mask: None };
+    state.update_options(&options, &[0, 0, 1], weights).unwrap();
+    state
+}
+
+/// The state with something else at a place of its JSON.
+fn altered(state: &State, place: &str, value: Value) -> Result<State> {
+    let mut document: Value = serde_json::from_str(&state.to_json()).unwrap();
+    *document.pointer_mut(place).unwrap() = value;
+    State::from_json(&document.to_string())
+}
+
+#[test]
+fn a_state_that_contradicts_itself_is_refused() {
+    let (plain, weighted) = (three_rows(None), three_rows(Some(&[2.0, 1.0, 0.5])));
+    let most = i64::MAX as u64;
+    let (one, digits) = (json!({"count": 3, "hits": 1, "confidence": 0}), |n: usize| vec![1; n]);
+    for (state, place, value) in [
+        (&plain, "/format", json!("calibfast.other")),
+        (&plain, "/version", json!(2)),
+        (&plain, "/state/parts/classwise", json!(false)),
+        (&plain, "/state/parts/scores", json!(false)),
+        (&plain, "/state/edges/equal_width", json!(1)),
+        (&plain, "/state/classes", json!(3)),
+        (&plain, "/state/ignored", json!(most - 2)),
+        (&plain, "/state/confidence/plain/0/count", json!(2)),
+        (&plain, "/state/confidence/plain/1/hits", json!(3)),
+        (&plain, "/state/confidence/plain/0/confidence", json!((1_u64 << 62) + 1)),
+        (&plain, "/state/classwise/plain/1/count", json!(2)),
+        (&plain, "/state/classwise/plain/3/hits", json!(2)),
+        (&plain, "/state/scores/impossible", json!(4)),
+        (&plain, "/state/scores/by_options/2/plain", json!([one, one])),
+        (&plain, "/state/scores/by_options/2/plain/0/count", json!(2)),
+        (&plain, "/state/scores/by_options/2/plain/0/hits", json!(4)),
+        (&plain, "/state/scores/nll", json!([-49, [1]])),
+        (&plain, "/state/scores/nll", json!([-47, digits(88)])),
+        (&plain, "/state/scores/nll", json!([i32::MAX, [1]])),
+        (&weighted, "/state/confidence/weighted/1/hits", json!([0, [4]])),
+        (&weighted, "/state/classwise/weighted/1/confidence", json!([0, [3]])),
+    ] {
+        let refused = altered(state, place, value.clone());
+        assert!(matches!(refused, Err(Error::State(_))), "{place} {value}: {refused:?}");
+    }
+    for (state, place, value) in [
+        (&plain, "/state/ignored", json!(most - 3)),
+        (&plain, "/state/confidence/plain/1/hits", json!(2)),
+        (&plain, "/state/confidence/plain/0/confidence", json!(1_u64 << 62)),
+        (&plain, "/state/scores/impossible", json!(3)),
+        (&plain, "/state/scores/by_options/2/plain", json!([one])),
+        (&plain, "/state/scores/nll", json!([-48, digits(88)])),
+        (&weighted, "/state/confidence/weighted/1/hits", json!([0, [3]])),
+        (&weighted, "/state/classwise/weighted/1/confidence", json!([0, [2]])),
+    ] {
+        altered(state, place, value).unwrap();
+    }
+}
+
+#[test]
+fn a_newer_state_and_one_cut_short_are_refused() {
+    let sound = three_rows(None).to_bytes();
+    let mut newer = sound[..sound.len() - 4].to_vec();
+    newer[4] = 2;
+    newer.extend(crc32fast::hash(&newer).to_le_bytes());
+    let error = State::from_bytes(&newer).unwrap_err();
+    assert!(error.to_string().contains("format version 2, this calibfast reads version 1"), "{error}");
+    for end in 0..sound.len() {
+        assert!(State::from_bytes(&sound[..end]).is_err());
+    }
+}
+
+#[test]
+fn states_that_do_not_belong_together_do_not_merge() {
+    let bins = |bins| Edges::equal_width(bins).unwrap();
+    let sound = three_rows(None);
+    let mut other_classes = sound.fresh();
+    let options = Options { values: &[1.0, 0.0, 0.0], classes: 3, form: Form::Probabilities, mask: None };
+    other_classes.update_options(&options, &[0], None).unwrap();
+    let mut full = sound.fresh();
+    full.ignore(i64::MAX as u64 - 2);
+    for (other, why) in [
+        (State::new(bins(3), ALL), "2 bins here, 3 there"),
+        (State::new(bins(2), Parts { norm: Norm::Max, ..ALL }), "different metrics"),
+        (other_classes, "3 classes do not go with 2 classes"),
+        (full, "more than 2^63 rows"),
+    ] {
+        let mut state = sound.clone();
+        let error = state.merge(&other).unwrap_err();
+        assert!(error.to_string().contains(why), "{error}");
+        assert_eq!(state, sound);
+    }
+    let mut confidences = State::new(bins(2), Parts::default());
+    confidences.update_confidences(&[0.5], &[1], None).unwrap();
+    let options = Options { values: &[0.5, 0.5], classes: 2, form: Form::Probabilities, mask: None };
+    let error = confidences.update_options(&options, &[0], None).unwrap_err();
+    assert!(error.to_string().contains("2 classes do not go with confidences alone"), "{error}");
+    let error = sound.clone().update_confidences(&[0.5], &[1], None).unwrap_err();
+    assert!(error.to_string().contains("not confidences alone"), "{error}");
+
+    let mut full = sound.fresh();
+    full.ignore(i64::MAX as u64 - 3);
+    full.merge(&sound).unwrap();
+    assert_eq!((full.rows(), full.ignored(), full.classes()), (3, i64::MAX as u64 - 3, Some(2)));
+}
+
+#[test]
+fn lengths_and_weights_at_fault_are_found() {
+    let fresh = State::new(Edges::equal_width(2).unwrap(), Parts::default());
+    let update = |correct: &[u8], weights: &[f64]| fresh.clone().update_confidences(&[0.5; 4], correct, Some(weights));
+    let length = |what, found| Err(Error::Length { what, expected: 4, found });
+    assert_eq!(update(&[1; 3], &[1.0; 4]), length("correct", 3));
+    assert_eq!(update(&[1; 4], &[1.0; 5]), length("weights", 5));
+    assert_eq!(update(&[1; 4], &[0.0, -0.0, f64::MAX, f64::from_bits(1)]), Ok(()));
+    for value in [-1.0, -f64::from_bits(1), f64::INFINITY, f64::NEG_INFINITY] {
+        assert_eq!(update(&[1; 4], &[1.0, 0.5, value, value]), Err(Error::Weight { row: 2, value }));
+    }
+    let error = update(&[1; 4], &[1.0, f64::NAN, 1.0, 1.0]).unwrap_err();
+    assert!(error.to_string().contains("weight at row 1 is NaN"), "{error}");
+    let values = [0.5; 10_000];
+    let options = Options { values: &values, classes: 2, form: Form::Probabilities, mask: None };
+    for row in [0, 2_047, 2_048, 4_999] {
+        let mut labels = [1; 5_000];
+        labels[row] = 2;
+        let error = fresh.clone().update_options(&options, &labels, None).unwrap_err();
+        assert_eq!(error, Error::Label { row, label: 2, classes: 2 });
+    }
+}
+
+#[test]
+fn a_state_says_what_it_keeps() {
+    let mut state = State::new(Edges::equal_width(2).unwrap(), Parts { norm: Norm::L2, ..Parts::default() });
+    assert_eq!((state.rows(), state.ignored(), state.classes()), (0, 0, None));
+    assert!([state.error(), state.confidence_error(Norm::Max)].iter().all(|error| *error == Err(Error::Empty)));
+    assert_eq!(state.summary(), Err(Error::Empty));
+    state.update_confidences(&[0.25, 0.75, 0.5], &[1, 0, 1], None).unwrap();
+    state.ignore(4);
+    assert_eq!((state.rows(), state.ignored(), state.classes()), (3, 4, None));
+    assert_eq!(state.parts(), Parts { norm: Norm::L2, ..Parts::default() });
+    assert_eq!(state.edges(), &Edges::equal_width(2).unwrap());
+    assert_eq!(state.error(), state.confidence_error(Norm::L2));
+    assert!(state.classwise_error(Norm::L1).is_err() && state.summary().unwrap().cw_ece.is_none());
+    assert_eq!((state.total().accuracy(), state.total().mean_confidence()), (2.0 / 3.0, 0.5));
 }
 
 #[test]
