@@ -316,3 +316,145 @@ fn first_bad(values: &[f64], is_sound: impl Fn(f64) -> bool) -> (usize, f64) {
     let column = values.iter().position(|&value| !is_sound(value)).unwrap_or(0);
     (column, values[column])
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::edges::Edges;
+    use crate::state::{Parts, State};
+
+    /// The error of all that reads rows, which is one and the same.
+    fn error<T: Float>(options: &Options<T>, labels: &[i64]) -> Error {
+        let error = options.probabilities(labels).unwrap_err();
+        let mut state = State::new(Edges::equal_width(5).unwrap(), Parts::default());
+        for other in [options.top(labels).unwrap_err(), state.update_options(options, labels, None).unwrap_err()] {
+            assert_eq!(error.to_string(), other.to_string());
+        }
+        error
+    }
+
+    #[test]
+    fn what_is_wrong_with_a_row_is_said_with_its_place() {
+        for (classes, rows, row) in [(3, 3, 1), (3, 300, 140), (20, 3, 1)] {
+            let (first, last) = (row * classes, row * classes + classes - 1);
+            let mut labels = vec![0; rows];
+            let mut probs = vec![0.0; rows * classes];
+            probs.chunks_mut(classes).for_each(|row| (row[0], row[classes - 1]) = (0.5, 0.5));
+            let (column, tolerance) = (classes - 1, (classes as f64 / 2.0 + 4.0) * f64::EPSILON);
+            let of = |form, values: &[f64], mask: Option<&[bool]>, labels: &[i64]| {
+                let error = error(&Options { values, classes, form, mask }, labels);
+                assert_eq!(error.row(), Some(row));
+                assert!(error.column().is_none_or(|found| found == column));
+                assert_eq!(error.clone().map_row(|row| row + 7).row(), Some(row + 7));
+                error
+            };
+            let probabilities =
+                |values: &[f64], mask: Option<&[bool]>, labels: &[i64]| of(Form::Probabilities, values, mask, labels);
+            let with = |value: f64| {
+                let mut values = probs.clone();
+                values[last] = value;
+                values
+            };
+            for value in [-0.5, 1.5, f64::INFINITY] {
+                let error = probabilities(&with(value), None, &labels);
+                assert_eq!(error, Error::Probability { row, column, value });
+                assert_eq!(error.column(), Some(column));
+                assert!(error.to_string().contains("outside [0, 1]; if these are logits"), "{error}");
+            }
+            let error = probabilities(&with(f64::NAN), None, &labels);
+            assert!(error.to_string().ends_with("is NaN; drop or repair the row"), "{error}");
+            let unlike_one = Error::RowSum { row, sum: 0.75, tolerance, dtype: "float64" };
+            assert_eq!(probabilities(&with(0.25), None, &labels), unlike_one);
+            let mut mask = vec![true; rows * classes];
+            mask[last] = false;
+            let masked = Error::Masked { row, column, value: 0.5 };
+            assert_eq!(probabilities(&probs, Some(&mask), &labels), masked);
+            assert_eq!(masked.column(), Some(column));
+            mask[first..=last].fill(false);
+            let mut none = probs.clone();
+            none[first..=last].fill(0.0);
+            assert_eq!(probabilities(&none, Some(&mask), &labels), Error::NoOption { row });
+
+            let logits = |values: &[f64], mask: Option<&[bool]>, labels: &[i64]| of(Form::Logits, values, mask, labels);
+            let infinite = logits(&with(f64::INFINITY), None, &labels);
+            assert_eq!(infinite, Error::Logit { row, column, value: f64::INFINITY });
+            assert_eq!(infinite.column(), Some(column));
+            assert_eq!(logits(&probs, Some(&mask), &labels), Error::NoOption { row });
+            none[first..=last].fill(f64::NEG_INFINITY);
+            assert_eq!(logits(&none, None, &labels), Error::NoOption { row });
+
+            for label in [-1, classes as i64, i64::MAX] {
+                labels[row] = label;
+                assert_eq!(probabilities(&probs, None, &labels), Error::Label { row, label, classes });
+            }
+            labels[row] = column as i64;
+            mask[first..last].fill(true);
+            let mut values = with(0.0);
+            values[first] = 1.0;
+            let absent = Error::AbsentLabel { row, label: labels[row] };
+            assert_eq!(probabilities(&values, Some(&mask), &labels), absent);
+            assert_eq!(logits(&probs, Some(&mask), &labels), absent);
+            assert_eq!(logits(&with(f64::NEG_INFINITY), None, &labels), absent);
+        }
+    }
+
+    #[test]
+    fn lengths_that_do_not_fit_are_refused() {
+        let of = |values: &[f64], classes, mask: Option<&[bool]>| {
+            let options = Options { values, classes, form: Form::Probabilities, mask };
+            options.rows()
+        };
+        assert_eq!(of(&[0.5; 6], 3, None), Ok(2));
+        assert_eq!(of(&[0.5; 6], 3, Some(&[true; 6])), Ok(2));
+        assert_eq!(of(&[0.5; 6], 3, Some(&[true; 9])), Err(Error::Length { what: "mask", expected: 2, found: 3 }));
+        assert!(of(&[0.5; 7], 3, None).is_err() && of(&[0.5; 6], 0, None).is_err());
+        let options = Options { values: &[0.5; 6], classes: 2, form: Form::Probabilities, mask: None };
+        assert_eq!(error(&options, &[0; 4]), Error::Length { what: "labels", expected: 3, found: 4 });
+    }
+
+    /// Half a unit for each option that is present, and four: not a quarter of one more.
+    #[test]
+    fn sums_are_one_to_within_rounding() {
+        let quarter = f32::EPSILON / 4.0;
+        for (classes, rows) in [(3, 1), (3, 128), (15, 130), (20, 1)] {
+            for absent in [0, 1] {
+                let most = (16 + 2 * (classes - absent)) as f32 * quarter;
+                for (off, sound) in [(most, true), (-most, true), (most + quarter, false), (-most - quarter, false)] {
+                    let mut values = vec![0.0; rows * classes];
+                    values.chunks_mut(classes).for_each(|row| (row[1], row[2]) = (0.75, 0.25 + off));
+                    let mask: Vec<bool> = (0..rows * classes).map(|i| i % classes >= absent).collect();
+                    let options = Options { values: &values, classes, form: Form::Probabilities, mask: Some(&mask) };
+                    assert_eq!(options.top(&vec![1; rows]).is_ok(), sound, "{classes} {absent} {off}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn probabilities_and_tops_are_those_of_the_definition() {
+        for classes in [1, 2, 7, 15, 16, 17, 64, 65, 130] {
+            let rows = 150;
+            let logits: Vec<f64> = (0..rows * classes).map(|i| (i * i % 97) as f64 / 7.0).collect();
+            let mask: Vec<bool> = (0..rows * classes).map(|i| i % 5 != 3 || i % classes == 0).collect();
+            let labels: Vec<i64> = (0..rows).map(|row| if row % 2 == 0 { 0 } else { (classes - 1) as i64 }).collect();
+            let mask: Vec<bool> =
+                (0..rows * classes).map(|i| mask[i] || (i % classes) as i64 == labels[i / classes]).collect();
+            let options = Options { values: &logits, classes, form: Form::Logits, mask: Some(&mask) };
+            let found = options.probabilities(&labels).unwrap();
+            let (confidence, hit) = options.top(&labels).unwrap();
+            for row in 0..rows {
+                let range = row * classes..(row + 1) * classes;
+                let (logits, mask) = (&logits[range.clone()], &mask[range.clone()]);
+                let present = || (0..classes).filter(|&k| mask[k]);
+                let sum: f64 = present().map(|k| logits[k].exp()).sum();
+                for (k, p) in found[range].iter().enumerate() {
+                    let expected = if mask[k] { logits[k].exp() / sum } else { 0.0 };
+                    assert!((p - expected).abs() <= 1e-14);
+                }
+                let top = present().reduce(|best, k| if logits[k] > logits[best] { k } else { best }).unwrap();
+                assert!((confidence[row] - logits[top].exp() / sum).abs() <= 1e-14);
+                assert_eq!(hit[row] == 1, top as i64 == labels[row]);
+            }
+        }
+    }
+}

@@ -66,3 +66,17 @@ pub fn sort<K: Copy + Ord + Send>(keys: &mut [K], threads: usize) {
     // Two sorted runs: the stable sort finds and merges them.
     keys.sort();
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_even_and_in_order() {
+        let parts = |rows, threads, least| map(rows, threads, least, Ok).unwrap();
+        assert_eq!(parts(11, 4, 3), [0..4, 4..8, 8..11]);
+        assert_eq!(parts(12, 3, 0), [0..4, 4..8, 8..12]);
+        assert_eq!(parts(2, 9, 1), [0..1, 1..2]);
+        assert_eq!([parts(0, 4, 1), parts(5, 4, 3), parts(5, 0, 1)].concat(), [0..0, 0..5, 0..5]);
+    }
+}

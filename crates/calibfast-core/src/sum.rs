@@ -189,7 +189,7 @@ impl ExactSum {
         let (second, rest) = rest.split_last().map_or((0, rest), |(&digit, rest)| (digit, rest));
         // 65 digits or more, and a last one that remembers what stands below, whose lowest is not zero: rounds as the whole
         // would.
-        let head = (u128::from(top) << 64) + u128::from(second) | u128::from(!rest.is_empty());
+        let head = ((u128::from(top) << 64) + u128::from(second)) | u128::from(!rest.is_empty());
         libm::scalbn(head as f64, 64 * (base + digits.len() as i32 - 2))
     }
 

@@ -140,7 +140,7 @@ mod tests {
         let (plain, scores) = (Parts { classwise: false, ..PARTS }, Parts { scores: true, ..PARTS });
         let words = state(&[(0.9, 0)]).to_words().unwrap();
         assert!(read(plain, &words).is_err() && read(scores, &words).is_err());
-        let words = &words[..1 + 7 * WORDS];
+        let words = &words[..=7 * WORDS];
         assert_eq!(read(plain, words).unwrap().to_words().unwrap(), words);
         assert!(read(scores, &State::new(edges(), plain).to_words().unwrap()).is_err());
     }

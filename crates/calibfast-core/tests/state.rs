@@ -324,10 +324,10 @@ fn lengths_and_weights_at_fault_are_found() {
     }
     let error = update(&[1; 4], &[1.0, f64::NAN, 1.0, 1.0]).unwrap_err();
     assert!(error.to_string().contains("weight at row 1 is NaN"), "{error}");
-    let values = [0.5; 10_000];
+    let values = vec![0.5; 10_000];
     let options = Options { values: &values, classes: 2, form: Form::Probabilities, mask: None };
     for row in [0, 2_047, 2_048, 4_999] {
-        let mut labels = [1; 5_000];
+        let mut labels = vec![1; 5_000];
         labels[row] = 2;
         let error = fresh.clone().update_options(&options, &labels, None).unwrap_err();
         assert_eq!(error, Error::Label { row, label: 2, classes: 2 });
