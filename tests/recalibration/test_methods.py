@@ -251,6 +251,7 @@ def test_bounds_of_venn_abers_know_logits_and_absent_options():
         (("spline", {"knots": 1}), "knots is a whole number from 2"),
         (("spline", {"knots": True}), "knots is a whole number from 2"),
         (("dirichlet", {"intercept": -1}), "intercept is -1"),
+        (("dirichlet", {"off_diagonal": np.inf}), "off_diagonal is inf"),
     ],
 )
 def test_bad_settings(settings, message):

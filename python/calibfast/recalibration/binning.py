@@ -125,9 +125,9 @@ def _equal_mass(scores: Floats, bins: int) -> Floats:
 
 
 def _counts(scores: Floats, hits: NDArray[np.bool_], edges: Floats) -> tuple[NDArray[np.intp], Floats]:
-    """Rows of each bin, and right ones among them."""
+    """Rows of each bin, none of which is empty, and right ones among them."""
     place = np.searchsorted(edges, scores)
-    return np.bincount(place, minlength=len(edges) + 1), np.bincount(place, hits, len(edges) + 1).astype(np.float64)
+    return np.bincount(place), np.bincount(place, hits).astype(np.float64)
 
 
 def _step(found: Map, scores: Floats) -> Floats:
