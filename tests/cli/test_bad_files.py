@@ -106,6 +106,7 @@ BAD = {
     "range.npz": (archive(probs=PROBS, labels=[0, 3]), ["row 1", "label", "3", "ignore"]),
     "halves.npz": (archive(probs=PROBS, labels=[0, 0.5]), ["row 1, 'labels'", "0.5 is no option's index"]),
     "names.npz": (archive(probs=PROBS, labels=["A", "B"]), ["'labels' holds text such as 'A'", "index of an option"]),
+    "words.npz": (archive(conf=[0.9, 0.6], correct=["yes", "no"]), ["'correct' holds text such as 'yes'", "0 and 1"]),
     "mask.npz": (
         archive(probs=PROBS, labels=[0, 2], mask=np.ones((2, 2), bool)),
         ["'mask' should hold booleans", "3 a row"],
@@ -204,3 +205,36 @@ def test_no_such_file_or_a_folder(calibfast, tmp_path):
     assert_one_line(calibfast("ece", tmp_path), "Is a directory")
     assert_one_line(calibfast("ece"), "Missing argument", "See 'calibfast ece --help'")
     assert_one_line(calibfast("measure"), "No such command 'measure'")
+
+
+@pytest.mark.parametrize(
+    ("probs", "parts"),
+    [
+        ([[0.4, 0.3, 0.2], [0.4, 0.4, 0.2]], ["row 0", "sum to 0.8", "not to 1", "--dtype"]),
+        ([[0.5, 0.3, 0.2], [1.2, -0.4, 0.2]], ["row 1", "option 0 is 1.2, no probability", "--logits"]),
+        ([[0.5, 0.3, 0.2], [0.0, 0.0, 1.0]], ["row 1", "the first 2 options have no probability", "use the logits"]),
+    ],
+)
+def test_options_are_kept_of_probabilities_alone(calibfast, tmp_path, probs, parts):
+    np.savez(tmp_path / "a.npz", probs=probs, labels=[0, 1])
+    assert_one_line(calibfast("ece", tmp_path / "a.npz", "--options", 2), *parts)
+
+
+def test_labels_that_do_not_go_with_the_file(calibfast, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.save("p.npy", PROBS)
+    for labels, parts in [([[0], [1]], ["shape (2, 1)", "expected (N,) labels"]), ([0, 1, 1], ["3 labels", "2 rows"])]:
+        np.save("labels.npy", labels)
+        assert_one_line(calibfast("ece", "p.npy", "--labels", "labels.npy"), "labels.npy", *parts)
+    assert_one_line(calibfast("ece", "p.npy", "--key", "probs"), "p.npy", "has no name for --key", "use .npz")
+
+
+def test_files_of_two_kinds_are_not_compared(calibfast, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    np.savez("a.npz", conf=PROBS.max(axis=1), correct=[1, 0])
+    np.savez("b.npz", probs=PROBS, labels=[0, 2])
+    assert_one_line(calibfast("compare", "a.npz", "b.npz"), "a.npz has confidence", "b.npz has prob", "--key")
+    for name, first in (("c.npz", [0.5, 0.5, 0.0]), ("d.npz", [0.5, 0.0, 0.5])):
+        probs = np.array([first, PROBS[1]])
+        np.savez(name, probs=probs, labels=[0, 2], mask=probs > 0)
+    assert_one_line(calibfast("compare", "c.npz", "d.npz"), "c.npz and d.npz do not have the same options present")
