@@ -68,6 +68,17 @@ def test_probabilities_sum_to_1(fitted, name):
     np.testing.assert_array_equal(fitted[name].predict(NEW, logits=True), p.argmax(axis=1))
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_logits_in_the_thousands_stay_finite(fitted, name):
+    p = fitted[name].predict_proba(NEW[:50] * 1000 + 5000 * np.arange(50)[:, np.newaxis], logits=True)
+    np.testing.assert_allclose(p.sum(axis=1), 1)
+
+
+def test_what_the_mask_leaves_out_has_no_probability():
+    with pytest.raises(InputError, match=r"row 0, column 1 is 0.3, but the mask"):
+        TemperatureScaling(2.0).predict_proba([[0.7, 0.3]], mask=[[True, False]])
+
+
 @pytest.mark.parametrize("name", sorted(METHODS.keys() - MIXES))
 def test_absent_options_stay_absent(name):
     found = recalibrator(name).fit(RAGGED, LABELS, logits=True)
