@@ -14,6 +14,9 @@ const FEW: usize = 1 << 16;
 /// Bytes of cells for each further row that waits: about those of a cell.
 const BYTES: usize = 8;
 
+/// Most bytes of a cell.
+const CELL: usize = 5 + 10 + 10 + 19 + 1;
+
 /// A row that waits.
 #[derive(Clone, Copy, Debug)]
 struct Row {
@@ -77,22 +80,19 @@ impl PackedCells {
         if self.waiting.is_empty() {
             return;
         }
-        self.waiting.sort_unstable_by_key(|row| (row.group, row.bin));
-        let mut add = Self::with_capacity(self.waiting.len());
-        let mut cells = Vec::new();
-        for group in self.waiting.chunk_by(|a, b| a.group == b.group) {
-            cells.clear();
-            for rows in group.chunk_by(|a, b| a.bin == b.bin) {
-                let mut cell = Cell::default();
-                for row in rows {
-                    cell.insert(row.confidence, row.hit);
-                }
-                cells = pack(cells, rows[0].bin, &cell);
+        let mut waiting = std::mem::take(&mut self.waiting);
+        waiting.sort_unstable_by_key(|row| (row.group, row.bin));
+        let of = |rows: &[Row]| {
+            let mut cell = Cell::default();
+            for row in rows {
+                cell.insert(row.confidence, row.hit);
             }
-            add.push(group[0].group, &cells);
-        }
-        self.waiting.clear();
-        self.merge(&add);
+            (rows[0].bin, cell)
+        };
+        let groups = waiting.chunk_by(|a, b| a.group == b.group);
+        self.add(groups.map(|rows| (rows[0].group, rows.chunk_by(|a, b| a.bin == b.bin).map(of))));
+        waiting.clear();
+        self.waiting = waiting;
     }
 
     /// Number of groups.
@@ -117,37 +117,46 @@ impl PackedCells {
 
     /// Add the cells of others.
     pub(crate) fn merge(&mut self, other: &Self) {
-        let mut found: Vec<_> = groups(&self.bytes).chain(groups(&other.bytes)).collect();
-        found.sort_by_key(|&(group, _)| group); // which merges what is sorted
-        let mut merged = Self::with_capacity(self.bytes.len() + other.bytes.len());
-        let (mut both, mut cells) = (Vec::new(), Vec::new());
-        for parts in found.chunk_by(|a, b| a.0 == b.0) {
-            if let [(group, cells)] = parts {
-                merged.push(*group, cells);
-                continue;
+        self.add(other.iter());
+    }
+
+    /// Add cells that come in the order of their groups and bins.
+    fn add(&mut self, others: impl Iterator<Item = (u64, impl Iterator<Item = (u32, Cell)>)>) {
+        let mut sum = Self { bytes: Vec::with_capacity(self.bytes.len()), ..Self::default() };
+        let mut own = groups(&self.bytes).peekable();
+        let mut cells = vec![0; CELL];
+        for (group, others) in others {
+            while let Some((before, cells)) = own.next_if(|own| own.0 < group) {
+                sum.push(before, cells);
             }
-            both.clear();
-            both.extend(parts.iter().flat_map(|&(_, cells)| Cells(cells)));
-            both.sort_by_key(|&(bin, _)| bin);
-            cells.clear();
-            for same in both.chunk_by(|a, b| a.0 == b.0) {
+            let mine = own.next_if(|own| own.0 == group).map_or(&[][..], |own| own.1);
+            let (mut mine, mut others) = (Cells(mine).peekable(), others.peekable());
+            let mut end = 0;
+            while let Some(bin) = mine.peek().into_iter().chain(others.peek()).map(|cell| cell.0).min() {
                 let mut cell = Cell::default();
-                for (_, part) in same {
-                    cell.merge(part);
+                let both = [mine.next_if(|cell| cell.0 == bin), others.next_if(|cell| cell.0 == bin)];
+                for (_, part) in both.into_iter().flatten() {
+                    cell.merge(&part);
                 }
-                cells = pack(cells, same[0].0, &cell);
+                if cells.len() < end + CELL {
+                    cells.resize(2 * cells.len(), 0);
+                }
+                let packed = postcard::to_slice(&Packed::new(bin, &cell), &mut cells[end..]);
+                end += packed.expect("there is space").len();
             }
-            merged.push(parts[0].0, &cells);
+            sum.push(group, &cells[..end]);
         }
-        merged.waiting = std::mem::take(&mut self.waiting);
-        *self = merged;
+        for (group, cells) in own {
+            sum.push(group, cells);
+        }
+        *self = sum;
     }
 
     /// The same cells of groups that have other numbers, no two the same.
     pub(crate) fn renumbered(&self, number: impl Fn(u64) -> u64) -> Self {
         let mut found: Vec<_> = groups(&self.bytes).map(|(group, cells)| (number(group), cells)).collect();
         found.sort_unstable_by_key(|&(group, _)| group);
-        let mut renumbered = Self::with_capacity(self.bytes.len());
+        let mut renumbered = Self::default();
         for (group, cells) in found {
             renumbered.push(group, cells);
         }
@@ -186,14 +195,11 @@ impl PackedCells {
         Ok((found, rows as u64))
     }
 
-    fn with_capacity(bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), ..Self::default() }
-    }
-
     /// Write a group behind all that are before it.
     fn push(&mut self, group: u64, cells: &[u8]) {
-        let head = (group - self.last, cells.len());
-        self.bytes = postcard::to_extend(&head, std::mem::take(&mut self.bytes)).expect("memory is the only limit");
+        let mut space = [0; 20];
+        let head = postcard::to_slice(&(group - self.last, cells.len()), &mut space);
+        self.bytes.extend_from_slice(head.expect("two integers of ten bytes at most"));
         self.bytes.extend_from_slice(cells);
         self.groups += 1;
         self.last = group;
@@ -226,8 +232,4 @@ fn groups(mut bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
         (bytes, group) = (left, group + step);
         Some((group, cells))
     })
-}
-
-fn pack(cells: Vec<u8>, bin: u32, cell: &Cell) -> Vec<u8> {
-    postcard::to_extend(&Packed::new(bin, cell), cells).expect("memory is the only limit")
 }
