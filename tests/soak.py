@@ -89,14 +89,14 @@ def merged(parts, rng):
 
 
 def measured_by_killed_processes(files, bins, rng, kills):
-    """The state of all files; who measures them is killed a few times."""
+    """What all files add up to; who measures them is killed a few times."""
     path = files[0].with_name("state.cfs")
     for attempt in range(6):
         child = os.fork()
         if child == 0:
             stream._SECONDS = 0  # the state is written after every file, so that kills meet it half written
             try:
-                stream.measure_files(files, bins=bins, threads=1, state=path)
+                stream.measure_files(files, bins=bins, threads=1, state=path, group_key="user")
                 os._exit(0)
             finally:
                 os._exit(1)
@@ -111,7 +111,7 @@ def measured_by_killed_processes(files, bins, rng, kills):
             break
         if path.exists():
             Partial.read(path)
-    return Partial.read(path).evaluation.state
+    return Partial.read(path).evaluation
 
 
 def one_round(seed, folder, done):
@@ -135,10 +135,20 @@ def one_round(seed, folder, done):
     if seed % 3 == 0:
         names = ("confidence", "correct") if form == "confidence" else ("probs", "labels")
         files = [folder / f"{seed}-{number}.npz" for number in range(len(parts))]
-        for file, (values, y) in zip(files, parts, strict=True):
-            np.savez(file, **{names[0]: values[:, 0] if form == "confidence" else values, names[1]: y})
+        users = rng.integers(-3, 10 ** rng.integers(1, 6), len(y))
+        of_parts = [part for part in np.split(users, cuts) if len(part)]
+        for file, (p, labels), user in zip(files, parts, of_parts, strict=True):
+            p = p[:, 0] if form == "confidence" else p
+            np.savez(file, **{names[0]: p, names[1]: labels, "user": user})
         found = measured_by_killed_processes(files, bins, rng, done)
-        assert counted(found) == expected, "the state of killed processes differs from integer arithmetic"
+        assert counted(found.state) == expected, "the state of killed processes differs from integer arithmetic"
+        groups, places, rows = np.unique(users, return_inverse=True, return_counts=True)
+        hits = np.bincount(places, tops(values, y, form, bins)[1])
+        named, counts, accuracy, _, _ = found.group_table.table()
+        assert (named, counts.tolist()) == (list(map(str, groups.tolist())), rows.tolist()), (
+            "groups of killed processes"
+        )
+        assert (accuracy == hits / rows).all(), "accuracies of groups differ from integer arithmetic"
         for file in folder.iterdir():
             file.unlink()
     done.update(rounds=1, rows=sum(count for count, _, _ in expected), merges=len(parts) - 1)

@@ -1,12 +1,15 @@
 """States of counts: resumed, merged, refused."""
 
 import json
+import zlib
 
 import numpy as np
 import pytest
 
 import calibfast as library
+from calibfast.errors import StateError
 from calibfast.io import predictions
+from calibfast.io.partial import Counted, Partial
 from calibfast.metrics import Evaluation, evaluation
 
 RNG = np.random.default_rng(0)
@@ -77,6 +80,43 @@ def test_groups_are_kept_by_name(calibfast, parts, tmp_path, monkeypatch, key, g
     assert "c.npz: was read without options" in calibfast("merge", paths[1], tmp_path / "none.cfs")[2]
     calibfast("ece", parts[2], "--state", tmp_path / "five.cfs", "--group-key", key, "--bins", 5)
     assert "five.cfs: states with different bins" in calibfast("merge", paths[1], tmp_path / "five.cfs")[2]
+
+
+def test_a_group_takes_bytes_for_the_bins_that_it_has_rows_in():
+    lengths = []
+    for groups in (None, np.arange(900) % 90):
+        evaluation = Evaluation(1000, keep_rows=False)
+        evaluation.update(P, Y, groups=groups)
+        data = Partial(evaluation, "", [Counted("all", 0, 0)]).to_bytes()
+        assert Partial.from_bytes(data).to_bytes() == data
+        lengths.append(len(data))
+    assert lengths[1] - lengths[0] < 90 * 500
+
+
+def lying(groups):
+    """A state with these states of groups instead of its own, and a sound checksum."""
+    evaluation = Evaluation(10, keep_rows=False)
+    evaluation.update(P, Y, groups=USERS % 3)
+    head, body = Partial(evaluation, "", [Counted("all", 0, 0)]).to_bytes().split(b"\n", 1)
+    text, table = body.split(b"\n", 1)
+    content = json.loads(text)
+    content["groups"] = groups(content["groups"]["1"])
+    body = json.dumps(content).encode() + b"\n" + table
+    return head[:7] + b"%08x\n" % zlib.crc32(body) + body
+
+
+def test_groups_that_are_not_those_of_the_rows_are_refused():
+    other = Evaluation(11, keep_rows=False)
+    other.update(P, Y, groups=USERS % 3)
+    parted = json.loads(Partial(other, "", [Counted("all", 0, 0)]).to_bytes().split(b"\n", 2)[1])["groups"]
+    assert Partial.from_bytes(lying(lambda one: {"1": one})).n == 900
+    for groups, why in [
+        (lambda _: parted, "not those of its rows"),
+        (lambda one: {str(name): one for name in range(1001)}, "more states of groups"),
+        (lambda _: {"1": "AP8A/wD/AP8="}, "damaged"),
+    ]:
+        with pytest.raises(StateError, match=why):
+            Partial.from_bytes(lying(groups))
 
 
 def test_a_count_goes_on_where_it_was(calibfast, parts, tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import zlib
 from base64 import b64decode, b64encode
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -11,6 +12,7 @@ from calibfast._core import Groups, State
 from calibfast.errors import InputError, StateError
 from calibfast.io.remote import RemoteFile
 from calibfast.metrics import Evaluation
+from calibfast.metrics.evaluation import MAX_GROUP_REPORTS
 from calibfast.whole import open_whole
 
 if TYPE_CHECKING:
@@ -139,7 +141,7 @@ class Partial:
             "form": self.form,
             "files": sorted(self.files.values()),
             "reading": self.reading,
-            "state": _text(evaluation.state),
+            "state": b64encode(evaluation.state.to_bytes()).decode(),
             "groups": {name: _text(state) for name, state in evaluation.group_states.items()},
         }
         body = json.dumps(content).encode()
@@ -165,10 +167,16 @@ class Partial:
             )
         if head != _MAGIC + b"%08x" % zlib.crc32(body):
             raise StateError("the partial state is damaged or cut off: its checksum does not match")
-        text, _, table = body.partition(b"\n")
-        content: dict[str, Any] = json.loads(text)
-        groups = {name: _state(state) for name, state in content.get("groups", {}).items()}
-        evaluation = Evaluation.of_state(_state(content["state"]), groups, Groups.from_bytes(table) if table else None)
+        plain, _, table = body.partition(b"\n")
+        content: dict[str, Any] = json.loads(plain)
+        state, groups = State.from_bytes(b64decode(content["state"])), dict[str, State]()
+        for name, text in content.get("groups", {}).items():
+            groups[name] = _state(text)
+            if (groups[name].edges, groups[name].classes) != (state.edges, state.classes):
+                raise StateError("the partial state is damaged: its groups are not those of its rows")
+            if len(groups) > MAX_GROUP_REPORTS:  # of few bytes each, which are many more in memory
+                raise StateError("the partial state is damaged: it has more states of groups than can be")
+        evaluation = Evaluation.of_state(state, groups, Groups.from_bytes(table) if table else None)
         files = (Counted(*file) for file in content["files"])
         return cls(evaluation, content["form"], files, content.get("reading"))
 
@@ -196,8 +204,10 @@ class Partial:
 
 
 def _text(state: State) -> str:
-    return b64encode(state.to_bytes()).decode()
+    """Runs of zero bytes, which empty bins are full of, as a zero and the length of each."""
+    short = re.sub(rb"\0{1,255}", lambda run: bytes([0, len(run[0])]), state.to_bytes())
+    return b64encode(short).decode()
 
 
 def _state(text: str) -> State:
-    return State.from_bytes(b64decode(text))
+    return State.from_bytes(re.sub(rb"\0(.)", lambda run: bytes(run[1][0]), b64decode(text), flags=re.DOTALL))
