@@ -144,6 +144,7 @@ def test_predictions_of_confidences_and_of_masked_rows():
     found = recalibrator("histogram").set_params(bins=3).fit(p, correct)
     assert found.predict(p).tolist() == (found.predict_proba(p) > 0.5).tolist()
     assert 0 < found.predict(p).sum() < 21
+    assert found.predict(p).dtype == np.intp
     assert len(found.test(p / 3 + 0.001, correct, bins=7).reliability) == 7
     assert repr(found) == "HistogramBinning(bins=3)"
     even = recalibrator("histogram").set_params(bins=1).fit([0.3, 0.7], [0, 1])
@@ -187,7 +188,7 @@ def test_unfitted_and_damaged(fitted, name):
         text[:-9],
         "[]",
         "{}",
-        *(json.dumps(state | {k: v}) for k, v in (("version", 99), ("learned", {}))),
+        *(json.dumps(state | {k: v}) for k, v in (("version", 99), ("learned", {}), ("rows", "*" + state["rows"]))),
     ):
         with pytest.raises(StateError):
             from_json(damaged)
