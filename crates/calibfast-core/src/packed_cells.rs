@@ -233,3 +233,43 @@ fn groups(mut bytes: &[u8]) -> impl Iterator<Item = (u64, &[u8])> {
         Some((group, cells))
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    #[test]
+    fn rows_that_waited_are_counted_as_rows_that_were_looked_up() {
+        let ends = [0, 1, u64::MAX - 1, u64::MAX];
+        let row = |i: u64| {
+            let mixed = i.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let group = ends.get((mixed >> 48) as usize).copied().unwrap_or(mixed >> 30 & 0xffff);
+            (group, (mixed >> 20 & 7) as u32, (mixed >> 11) as f64 / (1_u64 << 53) as f64, i.is_multiple_of(3))
+        };
+        let (mut packed, mut parts) = (PackedCells::default(), [PackedCells::default(), PackedCells::default()]);
+        let mut counted: BTreeMap<u64, BTreeMap<u32, Cell>> = BTreeMap::new();
+        for i in 0..5 * FEW as u64 {
+            let (group, bin, confidence, hit) = row(i);
+            packed.insert(group, bin, confidence, hit);
+            parts[usize::from(i % 5 == 0)].insert(group, bin, confidence, hit);
+            counted.entry(group).or_default().entry(bin).or_default().insert(confidence, hit);
+        }
+        packed.settle();
+        let found = packed.iter().map(|(group, cells)| (group, cells.collect()));
+        assert!(found.eq(counted.clone()));
+        assert_eq!(packed.groups(), counted.len());
+        let [mut one, mut other] = parts;
+        one.settle();
+        other.settle();
+        one.merge(&other);
+        assert_eq!(one.bytes(), packed.bytes());
+        let (read, rows) = PackedCells::read(packed.bytes(), 8).unwrap();
+        assert_eq!((read.groups(), rows), (counted.len(), 5 * FEW as u64));
+        assert!(PackedCells::read(packed.bytes(), 7).is_err());
+        let turned = packed.renumbered(|group| u64::MAX - group);
+        assert!(turned.iter().map(|(group, _)| u64::MAX - group).eq(counted.keys().rev().copied()));
+        assert_eq!(turned.renumbered(|group| u64::MAX - group).bytes(), packed.bytes());
+    }
+}
