@@ -136,10 +136,19 @@ def test_histogram_binning(count):
         assert found.predict_proba([x])[0] == pytest.approx(np.mean(inside))
 
 
-@pytest.mark.parametrize("ties", [True, False])
-def test_bbq(ties):
-    draw = np.random.default_rng(3)  # of the other rows scores say nothing, so that few bins are as likely as many
-    few, hit = (P[:120], HIT[:120]) if ties else (draw.random(120), draw.random(120) < 0.5)
+SURE = np.append(np.linspace(0.001, 0.05, 20), np.linspace(0.95, 0.999, 20))
+
+
+@pytest.mark.parametrize(
+    ("few", "hit"),
+    [
+        pytest.param(P[:120], HIT[:120], id="ties"),
+        pytest.param(DRAW.random(120), DRAW.random(120) < 0.5, id="scores that say nothing, and few bins"),
+        pytest.param(SURE, SURE > 0.5, id="sure scores, and as many bins as may be"),
+        pytest.param(np.repeat([0.1, 0.3, 0.5, 0.9], [1, 1, 6, 1]), np.arange(9) % 2 == 0, id="the same bins again"),
+    ],
+)
+def test_bbq(few, hit):
     total, says = 0.0, np.zeros(5)
     asked, seen = [0.0, 0.2, 0.5, 0.77, 1.0], []
     root = len(few) ** (1 / 3)
