@@ -361,6 +361,13 @@ mod tests {
                 assert_eq!(error.column(), Some(column));
                 assert!(error.to_string().contains("outside [0, 1]; if these are logits"), "{error}");
             }
+            let mut two = with(1.5);
+            two[last - 1] = -0.5;
+            let of_two = error(&Options { values: &two, classes, form: Form::Probabilities, mask: None }, &labels);
+            assert_eq!(of_two, Error::Probability { row, column: column - 1, value: -0.5 });
+            two[last - 1..=last].fill(f64::INFINITY);
+            let of_two = error(&Options { values: &two, classes, form: Form::Logits, mask: None }, &labels);
+            assert_eq!(of_two, Error::Logit { row, column: column - 1, value: f64::INFINITY });
             let error = probabilities(&with(f64::NAN), None, &labels);
             assert!(error.to_string().ends_with("is NaN; drop or repair the row"), "{error}");
             let unlike_one = Error::RowSum { row, sum: 0.75, tolerance, dtype: "float64" };
@@ -431,17 +438,29 @@ mod tests {
     }
 
     #[test]
-    fn probabilities_and_tops_are_those_of_the_definition() {
+    fn probabilities_tops_and_scores_are_those_of_the_definition() {
         for classes in [1, 2, 7, 15, 16, 17, 64, 65, 130] {
             let rows = 150;
             let logits: Vec<f64> = (0..rows * classes).map(|i| (i * i % 97) as f64 / 7.0).collect();
             let mask: Vec<bool> = (0..rows * classes).map(|i| i % 5 != 3 || i % classes == 0).collect();
-            let labels: Vec<i64> = (0..rows).map(|row| if row % 2 == 0 { 0 } else { (classes - 1) as i64 }).collect();
+            // The first option, the last, or the first of the largest.
+            let label = |row: usize| match row % 3 {
+                0 => 0,
+                1 => classes - 1,
+                _ => {
+                    let present = (row * classes..(row + 1) * classes).filter(|&i| mask[i]);
+                    present.reduce(|best, i| if logits[i] > logits[best] { i } else { best }).unwrap() % classes
+                }
+            };
+            let labels: Vec<i64> = (0..rows).map(|row| label(row) as i64).collect();
             let mask: Vec<bool> =
                 (0..rows * classes).map(|i| mask[i] || (i % classes) as i64 == labels[i / classes]).collect();
             let options = Options { values: &logits, classes, form: Form::Logits, mask: Some(&mask) };
             let found = options.probabilities(&labels).unwrap();
             let (confidence, hit) = options.top(&labels).unwrap();
+            let mut state = State::new(Edges::equal_width(5).unwrap(), Parts { scores: true, ..Parts::default() });
+            state.update_options(&options, &labels, None).unwrap();
+            let (mut brier, mut nll) = (0.0, 0.0);
             for row in 0..rows {
                 let range = row * classes..(row + 1) * classes;
                 let (logits, mask) = (&logits[range.clone()], &mask[range.clone()]);
@@ -450,11 +469,17 @@ mod tests {
                 for (k, p) in found[range].iter().enumerate() {
                     let expected = if mask[k] { logits[k].exp() / sum } else { 0.0 };
                     assert!((p - expected).abs() <= 1e-14);
+                    brier += (expected - f64::from(u8::from(k as i64 == labels[row]))).powi(2);
                 }
+                nll -= (logits[labels[row] as usize].exp() / sum).ln();
                 let top = present().reduce(|best, k| if logits[k] > logits[best] { k } else { best }).unwrap();
                 assert!((confidence[row] - logits[top].exp() / sum).abs() <= 1e-14);
                 assert_eq!(hit[row] == 1, top as i64 == labels[row]);
             }
+            let means = state.summary().unwrap().scores.unwrap();
+            assert!(
+                (means.brier - brier / rows as f64).abs() <= 1e-12 && (means.nll - nll / rows as f64).abs() <= 1e-12
+            );
         }
     }
 }

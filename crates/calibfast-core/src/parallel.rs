@@ -77,6 +77,7 @@ mod tests {
         assert_eq!(parts(11, 4, 3), [0..4, 4..8, 8..11]);
         assert_eq!(parts(12, 3, 0), [0..4, 4..8, 8..12]);
         assert_eq!(parts(2, 9, 1), [0..1, 1..2]);
+        assert_eq!((threads(NonZero::new(3)), threads(None) > 0), (3, true));
         assert_eq!([parts(0, 4, 1), parts(5, 4, 3), parts(5, 0, 1)].concat(), [0..0, 0..5, 0..5]);
     }
 }

@@ -303,6 +303,60 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::edges::Edges;
+    use crate::options::{Form, Options};
+    use crate::state::{Parts, State};
+
+    const LABELS: [i64; 5] = [0, 1, 2, 0, 0];
+    const HITS: [u8; 5] = [1, 0, 0, 1, 1];
+
+    fn fresh() -> State {
+        State::new(Edges::equal_width(2).unwrap(), Parts { scores: true, ..Parts::default() })
+    }
+
+    /// Accuracy and base rate of the rows, the first option of which says most.
+    fn base_rate(weights: Option<&[f64]>, options: bool) -> (f64, (f64, f64)) {
+        let mut state = fresh();
+        if options {
+            let values = [0.5, 0.3, 0.2].repeat(5);
+            let options = Options { values: &values, classes: 3, form: Form::Probabilities, mask: None };
+            state.update_options(&options, &LABELS, weights).unwrap();
+        } else {
+            state.update_confidences(&[0.5; 5], &HITS, weights).unwrap();
+        }
+        let summary = state.summary().unwrap();
+        (summary.total.accuracy(), summary.base_rate.unwrap())
+    }
+
+    #[test]
+    fn the_base_rate_is_that_of_a_constant() {
+        for (weights, accuracy) in [(None, 0.6), (Some([1.0, 2.0, 1.0, 4.0, 0.0].as_slice()), 0.625)] {
+            for options in [false, true] {
+                let (a, (brier, nll)) = base_rate(weights, options);
+                // What is left goes to one other outcome, or to two.
+                let (rest, others) = if options { ((1.0 - a) / 2.0, 2.0) } else { (1.0 - a, 1.0) };
+                let right = (1.0 - a).powi(2) + if options { others * rest * rest } else { 0.0 };
+                let wrong = a * a + if options { (1.0 - rest).powi(2) + rest * rest } else { 0.0 };
+                assert_eq!(a, accuracy);
+                assert!((brier - (a * right + (1.0 - a) * wrong)).abs() < 1e-12);
+                assert!((nll + a * a.ln() + (1.0 - a) * rest.ln()).abs() < 1e-12);
+            }
+        }
+        let mut right = fresh();
+        right.update_confidences(&[0.5; 3], &[1; 3], None).unwrap();
+        assert_eq!(right.summary().unwrap().base_rate, Some((0.0, 0.0)));
+    }
+
+    #[test]
+    fn what_was_impossible_makes_the_loss_infinite_wherever_it_has_weight() {
+        let mut sound = fresh();
+        sound.update_confidences(&[0.5, 1.0], &[1, 0], Some(&[1.0, 0.0])).unwrap();
+        assert_eq!(sound.summary().unwrap().scores.unwrap().nll, std::f64::consts::LN_2);
+        let mut impossible = fresh();
+        impossible.update_confidences(&[1.0], &[0], None).unwrap();
+        sound.merge(&impossible).unwrap();
+        assert_eq!(sound.summary().unwrap().scores.unwrap().nll, f64::INFINITY);
+    }
 
     proptest! {
         #[test]

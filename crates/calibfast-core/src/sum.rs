@@ -241,11 +241,13 @@ mod tests {
         sum.add_f64(f64::MAX);
         sum.add_f64(f64::from_bits(1));
         assert_eq!(sum.to_f64(), f64::MAX);
-        let mut ones = ExactSum::default();
-        for _ in 0..3 {
-            ones.add(u128::MAX, 0);
+        for exponent in [0, 63] {
+            let mut ones = ExactSum::default();
+            for _ in 0..3 {
+                ones.add(u128::MAX, exponent);
+            }
+            assert_eq!(ones.to_f64(), 3.0 * 2.0_f64.powi(128 + exponent));
         }
-        assert_eq!(ones.to_f64(), 3.0 * 2.0_f64.powi(128));
     }
 
     #[test]
