@@ -365,6 +365,14 @@ mod tests {
             two[last - 1] = -0.5;
             let of_two = error(&Options { values: &two, classes, form: Form::Probabilities, mask: None }, &labels);
             assert_eq!(of_two, Error::Probability { row, column: column - 1, value: -0.5 });
+            // A negative one in a row whose sum is one.
+            for (below, rest) in [(first, last), (last, first)] {
+                let mut values = probs.clone();
+                (values[below], values[rest], values[first + 1]) = (-0.25, 0.75, 0.5);
+                let error =
+                    error(&Options { values: &values, classes, form: Form::Probabilities, mask: None }, &labels);
+                assert_eq!(error, Error::Probability { row, column: below - first, value: -0.25 });
+            }
             two[last - 1..=last].fill(f64::INFINITY);
             let of_two = error(&Options { values: &two, classes, form: Form::Logits, mask: None }, &labels);
             assert_eq!(of_two, Error::Logit { row, column: column - 1, value: f64::INFINITY });
@@ -435,6 +443,14 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn of_many_that_are_as_large_the_first_is_the_top() {
+        let mut values = [1.0; 65];
+        values[64] = 0.0;
+        let options = Options { values: &values, classes: 65, form: Form::Logits, mask: Some(&[true; 65]) };
+        assert_eq!(options.top(&[0]).unwrap().1, [1]);
     }
 
     #[test]

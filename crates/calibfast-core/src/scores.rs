@@ -358,6 +358,19 @@ mod tests {
         assert_eq!(sound.summary().unwrap().scores.unwrap().nll, f64::INFINITY);
     }
 
+    #[test]
+    fn losses_beyond_the_grid_count_in_full() {
+        for far in [[1024.0, 1024.0], [1024.0, 2000.0], [3.0, 2000.0], [2000.0, 2000.0]] {
+            let mut state = fresh();
+            let values = [0.0, -far[0], 0.0, -far[1]];
+            let options = Options { values: &values, classes: 2, form: Form::Logits, mask: None };
+            state.update_options(&options, &[1, 1], None).unwrap();
+            let found = state.summary().unwrap().scores.unwrap().nll;
+            let expected = far.iter().map(|far| far + libm::log1p(libm::exp(-far))).sum::<f64>() / 2.0;
+            assert!((found - expected).abs() <= 1e-12);
+        }
+    }
+
     proptest! {
         #[test]
         fn the_vector_loop_sums_as_the_plain_one(
