@@ -273,6 +273,22 @@ mod tests {
             vector.read(&options, &labels, &mut Room::default()).map_err(|error| error.to_string()),
             plain.read_plain(&options, &labels, 0).map_err(|error| error.to_string())
         );
+        // Vector kernels take whatever is sound, and that alone.
+        let (size, mut tile, mut buffer) = (if rows.classes < WIDE { ROWS } else { 1 }, Tile::new(), Vec::new());
+        for (i, labels) in labels.chunks_exact(size).enumerate().filter(|_| mask.is_none() || size > 1) {
+            let part = options.slice(i * size..(i + 1) * size);
+            let wide = T::widen(part.values, &mut buffer);
+            let taken = match (<&[i64; ROWS]>::try_from(labels), form) {
+                (Ok(labels), _) => tile.read(wide, part.mask, form, T::EPSILON, labels),
+                _ if labels[0] >= rows.classes as i64 => false,
+                (_, Form::Logits) => wide::softmax(wide, labels[0] as usize).is_some(),
+                (_, Form::Probabilities) => {
+                    let tolerance = tolerance(rows.classes as f64, T::EPSILON);
+                    wide::probabilities(wide, labels[0] as usize, tolerance).is_some()
+                }
+            };
+            prop_assert_eq!(taken, Tops::default().read_plain(&part, labels, 0).is_ok());
+        }
         let bits = |tops: &Tops| tops.confidence.iter().map(|p| p.to_bits()).collect::<Vec<_>>();
         prop_assert_eq!((bits(&vector), vector.hit), (bits(&plain), plain.hit));
 

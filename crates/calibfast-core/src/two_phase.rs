@@ -206,3 +206,13 @@ impl Histogram {
         self.blocks = 0;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_of_bins_up_to_the_limit_has_the_kernel() {
+        assert!((1..=126).all(|bins| TwoPhase::new(bins).is_some()) && TwoPhase::new(127).is_none());
+    }
+}

@@ -472,3 +472,22 @@ fn the_first_error_wins_on_any_number_of_threads() {
         assert_eq!(error.unwrap_err(), Error::Confidence { row: 1, value: 2.0 });
     }
 }
+
+#[test]
+fn rows_of_a_kind_may_be_more_than_a_word_of_a_kernel_counts() {
+    const COUNTED: usize = 1 << 16;
+    for (classes, rows) in [(2, 4 * COUNTED + 64), (16, COUNTED + 1)] {
+        let fresh = State::new(Edges::equal_width(10).unwrap(), ALL);
+        let add = |state: &mut State, rows: usize| {
+            let values = vec![1.0 / classes as f32; rows * classes];
+            let options = Options { values: &values, classes, form: Form::Probabilities, mask: None };
+            state.update_options(&options, &vec![0; rows], None).unwrap();
+        };
+        let (mut at_once, mut in_parts) = (fresh.clone(), fresh);
+        add(&mut at_once, rows);
+        for first in (0..rows).step_by(COUNTED / 2) {
+            add(&mut in_parts, (COUNTED / 2).min(rows - first));
+        }
+        assert_eq!(at_once, in_parts);
+    }
+}
