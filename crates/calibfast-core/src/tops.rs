@@ -310,6 +310,17 @@ mod tests {
         Ok(())
     }
 
+    #[test]
+    fn what_a_mask_leaves_out_is_looked_at_and_nothing_is_above_one() {
+        let row =
+            |fault| Rows { classes: 3, logits: vec![Some(0.0); 3 * ROWS], labels: vec![0; ROWS], fault: Some(fault) };
+        let mask: Vec<bool> = (0..3 * ROWS).map(|i| i != 7).collect();
+        for fault in [f64::NAN, f64::INFINITY] {
+            check::<f64>(&row((7, fault)), vec![0.0; 3 * ROWS], Form::Logits, Some(&mask)).unwrap();
+        }
+        check::<f64>(&row((3, 1.0 + f64::EPSILON)), [1.0, 0.0, 0.0].repeat(ROWS), Form::Probabilities, None).unwrap();
+    }
+
     proptest! {
         #[test]
         fn every_kernel_reads_as_the_plain_loop(rows in rows()) {

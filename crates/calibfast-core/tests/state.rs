@@ -444,10 +444,12 @@ fn a_row_at_fault_is_found_wherever_it_stands() {
                     let error = state.update_confidences(&p, &y, None).unwrap_err();
                     assert!(matches!(error, Error::Confidence { row: found, .. } if found == row), "{error}");
                 }
-                p[row] = of(-0.0);
                 y[row] = 2;
-                let error = state.update_confidences(&p, &y, None).unwrap_err();
-                assert_eq!(error, Error::Correct { row, value: 2.0 });
+                for sound in [-0.0, 0.5] {
+                    p[row] = of(sound);
+                    let error = state.update_confidences(&p, &y, None).unwrap_err();
+                    assert_eq!(error, Error::Correct { row, value: 2.0 });
+                }
                 y[row] = 0;
                 state.update_confidences(&p, &y, None).unwrap();
             }
