@@ -290,6 +290,10 @@ mod tests {
             prop_assert_eq!(merged.to_bytes(), whole.to_bytes());
             prop_assert_eq!(Groups::from_bytes(&whole.to_bytes()).unwrap().to_bytes(), whole.to_bytes());
             prop_assert_eq!(merged.gap(), whole.gap());
+            let found = merged.table().len();
+            for mut groups in [merged.clone(), groups(&rows)] {
+                prop_assert!(groups.has_more_than(found - 1) && !groups.has_more_than(found));
+            }
             for (name, found) in merged.table() {
                 let mine: Vec<_> = rows.iter().filter(|row| NAMES[row.0] == name).collect();
                 let mut state = State::new(Edges::equal_width(7).unwrap(), Parts::default());
@@ -335,6 +339,8 @@ mod tests {
             bytes[at] = lie;
             assert!(read(&bytes, &[], &[]).is_err(), "{at}: {lie}");
         }
+        assert!(read(&[0, 5, 2, 0, 0, 0, 0], &[], &[]).is_err(), "no rows");
+        assert!(read(&[0, 5, 2, 9, 9, 0, 128], &[], &[]).is_err(), "nothing, moved out of its word");
         let two = |step: u8| [&sound[..], &[step], &sound[1..]].concat();
         assert!(read(&two(1), &[], &[]).is_ok());
         assert!(read(&two(0), &[], &[]).is_err(), "a group twice");
@@ -350,6 +356,8 @@ mod tests {
         let many = [&[0, 13, 2], &[0xff; 8][..], &[0x7f, 0, 0, 0]].concat(); // 2^63 - 1 rows
         let mut full = read(&many, &[], &[]).unwrap();
         assert!(full.merge(full.clone()).is_err());
+        assert!(full.merge(read(&[0, 5, 2, 1, 1, 1, 62], &[], &[]).unwrap()).is_err());
+        full.merge(read(&[], &[], &[]).unwrap()).unwrap();
         assert!(read(&many, &["a"], &sound).is_err());
     }
 
