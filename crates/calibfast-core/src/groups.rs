@@ -346,6 +346,7 @@ mod tests {
         assert!(read(&two(0), &[], &[]).is_err(), "a group twice");
         let bins = |bin: u8| [&[0, 10], &sound[2..], &[bin], &sound[3..]].concat();
         assert!(read(&bins(1), &[], &[]).is_err(), "bins that fall");
+        assert!(read(&bins(2), &[], &[]).is_err(), "a bin twice");
         for names in [&[][..], &["1"], &["a", "b"]] {
             assert!(read(&[], names, &sound).is_err(), "{names:?}");
         }
