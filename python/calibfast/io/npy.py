@@ -171,7 +171,8 @@ class NpyFile:
         """The array, or its two columns."""
         with self.array.open() as cursor:
             while len(values := cursor.take(block_rows(self.array.row_bytes))):
-                columns = (values[:, 0], values[:, 1]) if self._pair else (values,)
+                # Side by side in memory is what the core is fast on.
+                columns = tuple(map(np.ascontiguousarray, values.T)) if self._pair else (values,)
                 yield Block(columns, len(values), None)
 
 
