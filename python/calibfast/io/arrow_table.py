@@ -11,7 +11,7 @@ import numpy as np
 from calibfast.errors import InputError, MissingExtraError, first_line
 from calibfast.io.columns import Place
 from calibfast.io.source import Block, Column, Ragged, block_rows, families
-from calibfast.metrics.arrow import plain
+from calibfast.metrics.arrow import is_numeric, plain
 from calibfast.metrics.groups import Coded
 
 if TYPE_CHECKING:
@@ -119,7 +119,7 @@ class ArrowTable(ABC):
             return Ragged(numbers, plain(array.value_lengths()).astype(np.int64))
         if str(array.type) == "string_view":
             return list(array.to_pylist())
-        if pa.types.is_boolean(array.type) or pa.types.is_floating(array.type) or pa.types.is_integer(array.type):
+        if is_numeric(array.type):
             return plain(array)
         raise place.refusal(f"holds {array.type}, expected numbers, booleans, text or lists of floats")
 

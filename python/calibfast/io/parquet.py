@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from calibfast.errors import MissingExtraError
 from calibfast.io.arrow_table import ArrowTable
 from calibfast.io.source import BLOCK_BYTES
+from calibfast.metrics.arrow import is_numeric
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -27,14 +28,9 @@ class ParquetFile(ArrowTable):
     """The columns of a Parquet file."""
 
     def _opened(self) -> tuple[Any, int]:
-        types = self._pa.types
         with self._open() as file:
             schema, metadata = file.schema_arrow, file.metadata
-            self._numbers = {
-                field.name
-                for field in schema
-                if types.is_floating(field.type) or types.is_integer(field.type) or types.is_boolean(field.type)
-            }
+            self._numbers = {field.name for field in schema if is_numeric(field.type)}
             self._group_rows = max((metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)), default=0)
             return schema, metadata.num_rows
 

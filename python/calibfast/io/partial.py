@@ -170,12 +170,13 @@ class Partial:
         plain, _, table = body.partition(b"\n")
         content: dict[str, Any] = json.loads(plain)
         state, groups = State.from_bytes(b64decode(content["state"])), dict[str, State]()
-        for name, text in content.get("groups", {}).items():
+        texts = content.get("groups", {})
+        if len(texts) > MAX_GROUP_REPORTS:  # of few bytes each, which are many more in memory
+            raise StateError("the partial state is damaged: it has more states of groups than can be")
+        for name, text in texts.items():
             groups[name] = _state(text)
             if (groups[name].edges, groups[name].classes) != (state.edges, state.classes):
                 raise StateError("the partial state is damaged: its groups are not those of its rows")
-            if len(groups) > MAX_GROUP_REPORTS:  # of few bytes each, which are many more in memory
-                raise StateError("the partial state is damaged: it has more states of groups than can be")
         evaluation = Evaluation.of_state(state, groups, Groups.from_bytes(table) if table else None)
         files = (Counted(*file) for file in content["files"])
         return cls(evaluation, content["form"], files, content.get("reading"))
@@ -204,7 +205,10 @@ class Partial:
 
 
 def _text(state: State) -> str:
-    """Runs of zero bytes, which empty bins are full of, as a zero and the length of each."""
+    """Runs of zero bytes, which empty bins are full of, as a zero and the length of each.
+
+    Not by zlib, whose bytes differ with its build, and a kilobyte of which may hold a megabyte.
+    """
     short = re.sub(rb"\0{1,255}", lambda run: bytes([0, len(run[0])]), state.to_bytes())
     return b64encode(short).decode()
 

@@ -65,6 +65,13 @@ def _numbers(column: Any, name: str) -> NDArray[Any]:
     return plain(values).reshape(len(column), width)
 
 
+def is_numeric(kind: Any) -> bool:
+    """Whether an Arrow type is one of integers, floats or booleans."""
+    import pyarrow as pa
+
+    return bool(pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind))
+
+
 def plain(array: Any) -> NDArray[Any]:
     """The values of an Arrow array without nulls: numbers where they lie, others as NumPy has them.
 
@@ -75,7 +82,7 @@ def plain(array: Any) -> NDArray[Any]:
     if pa.types.is_boolean(array.type):
         bits, start = np.frombuffer(array.buffers()[1], np.uint8), array.offset
         return np.unpackbits(bits, count=start + len(array), bitorder="little")[start:].view(np.bool_)
-    if pa.types.is_floating(array.type) or pa.types.is_integer(array.type):
+    if is_numeric(array.type):
         return np.from_dlpack(array)
     return np.asarray(array.to_numpy(zero_copy_only=False))
 
