@@ -16,8 +16,8 @@ calibfast beside the fastest plain NumPy known to us (one weighted `bincount`, o
 with three counts takes about 4.5 times as long) and beside other packages, one after the other in the same run, each
 result compared before it is timed. calibfast's time is in nanoseconds per number read; every other column is how many
 times as long it took. *read* sums the same bytes by as many threads: nothing that looks at each number can be faster
-than that, and so *ceiling*, NumPy's time over that of *read*, is the most that the column *numpy* could show. A call
-of microseconds is repeated for two milliseconds. Times vary with the machine and its load; quote ratios.
+than that, and so *ceiling*, NumPy's time over that of *read*, is the most that the column *numpy* could show. Short
+calls are repeated for twenty milliseconds. Times vary with the machine and its load; quote ratios.
 
 <!-- not run: it takes minutes; tests/cli/test_bench.py runs small sizes -->
 ```sh

@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from calibfast.benchmark.cases import Case
 
 ROUNDS = 7
-A_TURN = 0.002
-"""Seconds that a tool's turn takes at least: a call of microseconds is repeated, its caches as in a loop."""
+A_TURN = 0.02
+"""Seconds that a tool's turn takes at least: shorter calls are repeated, their caches as in a loop."""
 PATIENCE = 30.0
 """Seconds for one tool at one size: one that would take longer for a single run is left out, and others stop there."""
 CHECKED_ROWS = 100_000
