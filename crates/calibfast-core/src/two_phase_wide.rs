@@ -24,8 +24,8 @@ pub(crate) const MAX_BINS: usize = 2048;
 /// Bits of the lower word of a confidence, and where a histogram word keeps its count.
 const LOW_BITS: i32 = FIXED_BITS / 2;
 const COUNT_SHIFT: u32 = 48;
-/// Blocks after which the count of a histogram word could overflow.
-const FLUSH: usize = 0xffff / (ROWS / COPIES);
+/// Rows of which no histogram word's count overflows: many more than come in one call.
+const MOST_ROWS: usize = COPIES << 16;
 /// Adding it to a float in [0, 2^51] rounds to an integer and leaves the integer in the low bits.
 const MAGIC: f64 = 4_503_599_627_370_496.0;
 
@@ -101,8 +101,8 @@ impl<T: Float> WithSimd for Insert<'_, T> {
     #[inline(always)]
     fn with_simd<S: Simd>(self, _: S) -> Result<()> {
         let Self { kernel, cells, lookup, confidence, correct } = self;
+        debug_assert!(confidence.len() < MOST_ROWS);
         let mut histogram = vec![[[0; 2]; COPIES]; cells.len() + 1];
-        let mut held = 0;
         let (blocks, tail) = confidence.as_chunks::<ROWS>();
         let (hits, tail_hits) = correct.as_chunks::<ROWS>();
         let mut slots = [0; ROWS];
@@ -113,11 +113,6 @@ impl<T: Float> WithSimd for Insert<'_, T> {
                 continue;
             }
             phase_two(&mut histogram, &slots, &words);
-            held += 1;
-            if held == FLUSH {
-                flush(&mut histogram, cells);
-                held = 0;
-            }
         }
         flush(&mut histogram, cells);
         insert_plain(cells, lookup, tail, tail_hits).map_err(|error| error.map_row(|row| blocks.len() * ROWS + row))
