@@ -1,5 +1,7 @@
 """Every metric against plain NumPy, on values chosen to hurt."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -164,3 +166,63 @@ def test_calibration_and_refinement_of_equal_forecasts_by_hand():
     assert found.calibration == pytest.approx((0.3**2 + 0.2**2) / 2)
     assert found.refinement == pytest.approx((0.5 * 0.5 + 1 * 0) / 2)
     assert found.calibration + found.refinement == pytest.approx(found.score)
+
+
+@pytest.mark.parametrize(
+    ("p", "slope"),
+    [
+        (np.random.default_rng(0).beta(20, 1, 500), 1.3),
+        (np.tile([1e-9, 0.3, 0.5, 1 - 1e-9], 20), 0.01),  # Newton's first step goes much too far
+        (np.tile([0.45, 0.5, 0.52, 0.55], 100), 20.0),
+    ],
+)
+def test_cox_is_the_maximum_however_far_it_is(p, slope):
+    odds = np.log(p / (1 - p))
+    y = np.random.default_rng(1).random(len(p)) < 1 / (1 + np.exp(0.3 - slope * odds))
+    found = calibfast.cox(p, y)
+    residual = y - 1 / (1 + np.exp(-found.intercept - found.slope * odds))
+    assert abs(residual.mean()) < 1e-14
+    assert abs((residual * odds).mean()) < 1e-14 * max(1, np.abs(odds).max())
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_the_risk_coverage_curve(weighted):
+    rng = np.random.default_rng(2)
+    p, y = rng.integers(1, 30, 200) / 30, rng.random(200) < 0.6
+    weights = rng.exponential(size=200) if weighted else None
+    found = calibfast.risk_coverage(p, y, weights=weights)
+    w = np.ones(200) if weights is None else weights
+    assert found.threshold.tolist() == sorted(set(p), reverse=True)
+    for threshold, coverage, risk in zip(found.threshold, found.coverage, found.risk, strict=True):
+        above = p >= threshold
+        assert coverage == pytest.approx(w[above].sum() / w.sum(), rel=1e-12)
+        assert risk == pytest.approx(np.average(~y[above], weights=w[above]), rel=1e-12, abs=1e-15)
+    assert found.aurc == calibfast.aurc(p, y, weights=weights)
+
+
+def test_over_and_under_confidence_of_bins_of_one_row_and_of_errors_alone():
+    p, y = [0.31, 0.35, 0.9], [0, 0, 1]
+    assert calibfast.overconfidence_error(p, y) == pytest.approx(2 / 3 * 0.33**2)
+    assert calibfast.underconfidence_error(p, y) == pytest.approx(1 / 3 * 0.9 * 0.1)
+
+
+@pytest.mark.parametrize(
+    ("metric", "bins"),
+    [
+        (calibfast.ece, 10),
+        (calibfast.mce, 10),
+        (calibfast.rmsce, 10),
+        (calibfast.classwise_ece, 10),
+        (calibfast.overconfidence_error, 10),
+        (calibfast.underconfidence_error, 10),
+        (partial(calibfast.top_k_ece, k=2), 10),
+        (calibfast.equal_mass_ece, 15),
+        (calibfast.adaptive_ece, 15),
+        (calibfast.debiased_rmsce, 15),
+    ],
+)
+def test_bins_where_none_are_asked_for(metric, bins):
+    rng = np.random.default_rng(3)
+    p, y = rng.dirichlet([0.5] * 3, 200), rng.integers(0, 3, 200)
+    assert metric(p, y) == metric(p, y, bins=bins)
+    assert metric(p, y) != metric(p, y, bins=bins + 1)
