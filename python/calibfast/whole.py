@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all, and that leave what stood there before until they are whole."""
+"""Files of calibfast's own: written whole or not at all, and read back with one word for all that can be wrong."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import os
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
+
+from calibfast.errors import CalibfastError, InputError, StateError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -54,3 +56,29 @@ def write_whole(path: str | os.PathLike[str], text: str) -> None:
     """Write a file of UTF-8 text; see `open_whole`. What UTF-8 cannot say becomes a question mark."""
     with open_whole(path) as file:
         file.write(text.encode("utf-8", "replace"))
+
+
+@contextmanager
+def reading_back(what: str | os.PathLike[str], error: type[InputError | StateError] = InputError) -> Iterator[None]:
+    """Read what calibfast wrote; whatever that stumbles over becomes one error that names it.
+
+    Args:
+        what: The file or the folder.
+        error: Which error. Those that calibfast raises on purpose pass as they are.
+
+    Raises:
+        InputError: It cannot be read, or holds something else.
+
+    Examples:
+        >>> with reading_back("sweep.json"):  # doctest: +ELLIPSIS
+        ...     {}["models"]
+        Traceback (most recent call last):
+        calibfast.errors.InputError: sweep.json: cannot be read as calibfast wrote it (KeyError: 'models'); ...
+    """
+    try:
+        yield
+    except CalibfastError:
+        raise
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as stumble:
+        problem = f"cannot be read as calibfast wrote it ({type(stumble).__name__}: {first_line(stumble)})"
+        raise error(f"{os.fspath(what)}: {problem}; restore it, or begin anew elsewhere") from stumble

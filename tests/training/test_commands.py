@@ -171,7 +171,7 @@ def test_a_temperature_is_not_tested_on_what_it_was_fitted_to(model, data, cloze
     broken.mkdir()
     (broken / "result.json").write_text("{}")
     assert run(*command, "--adapter", broken) == 2
-    assert capsys.readouterr().err.startswith(f"error: {broken}: the run is damaged: ")
+    assert capsys.readouterr().err.startswith(f"error: {broken}: cannot be read as calibfast wrote it (")
 
 
 def test_a_temperature_alone_goes_with_the_model_as_it_is(model, data, test_data, tmp_path, capsys):

@@ -194,6 +194,33 @@ mod tests {
     }
 
     #[test]
+    fn signs_change_where_the_smoothed_residuals_do() {
+        // Confidences on the grid lose nothing to it. The reference sums reflected Gaussians, whose integrals between
+        // the two places where the sign changes, found by halving, are differences of erf.
+        let (p, y, s) = ([0.25, 0.5, 0.8125], [1, 0, 1], 0.1);
+        let reflected = |of: &dyn Fn(f64) -> f64| -> f64 {
+            let rows = p.iter().zip(y).map(|(p, y)| {
+                (f64::from(y) - p) / 3.0
+                    * (-2..=2).map(|m| f64::from(2 * m)).map(|m| of(m + p) + of(m - p)).sum::<f64>()
+            });
+            rows.sum()
+        };
+        let density = |t: f64| reflected(&|mean| libm::exp(-((t - mean) / s).powi(2) / 2.0));
+        let integral = |t: f64| reflected(&|mean| libm::erf((t - mean) / (s * 2.0_f64.sqrt())) / 2.0);
+        let change = |mut low: f64, mut high: f64| {
+            let sign = density(low).signum();
+            for _ in 0..60 {
+                let middle = f64::midpoint(low, high);
+                *(if density(middle).signum() == sign { &mut low } else { &mut high }) = middle;
+            }
+            low
+        };
+        let places = [0.0, change(0.25, 0.5), change(0.5, 0.8125), 1.0].map(integral);
+        let expected: f64 = places.windows(2).map(|pair| (pair[1] - pair[0]).abs()).sum();
+        assert!((smece_at(&rows(&p, &y), s) - expected).abs() < 1e-11);
+    }
+
+    #[test]
     fn nothing_wrong_is_the_narrowest_kernel() {
         assert_eq!(smece(&rows(&[0.0, 1.0], &[0, 1])), NARROWEST);
     }

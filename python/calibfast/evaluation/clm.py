@@ -28,7 +28,7 @@ from calibfast.models.memory import fitting_batches
 from calibfast.models.next_token import predict
 from calibfast.models.vocabulary import check_known, known_tokens
 from calibfast.models.windows import Window, beginning, tokenize, windows
-from calibfast.whole import write_whole
+from calibfast.whole import reading_back, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
@@ -287,15 +287,18 @@ class _Counted:
         """Go on from what was written down, if anything was."""
         if not path.exists():
             return
-        content = json.loads(path.read_text(encoding="utf-8"))
-        for name, value in identity.items():
-            if content["of"].get(name) != value:
-                raise InputError(
-                    f"{path} is an unfinished reading with {name} {content['of'].get(name)!r}, and this one has "
-                    f"{value!r}; use the same settings to go on, remove the file to begin anew, or name another output"
-                )
-        self.windows, self._nll, self._bytes = content["windows"], content["nll"], content["bytes"]
-        self._parts = {name: Evaluation.of_state(State.from_json(state)) for name, state in content["states"].items()}
+        with reading_back(path):
+            content = json.loads(path.read_text(encoding="utf-8"))
+            for name, value in identity.items():
+                if content["of"].get(name) != value:
+                    raise InputError(
+                        f"{path} is an unfinished reading with {name} {content['of'].get(name)!r}, and this one has "
+                        f"{value!r}; use the same settings to go on, remove the file to begin anew, or name another "
+                        "output"
+                    )
+            self.windows, self._nll, self._bytes = content["windows"], content["nll"], content["bytes"]
+            states = {name: State.from_json(state) for name, state in content["states"].items()}
+            self._parts = {name: Evaluation.of_state(state) for name, state in states.items()}
 
     def _part(self, name: str) -> Evaluation:
         if name not in self._parts:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from calibfast.errors import CalibfastError, InputError, first_line
-from calibfast.whole import write_whole
+from calibfast.whole import reading_back, write_whole
 from calibfast.winrate.decoding import Speaker
 
 if TYPE_CHECKING:
@@ -182,7 +182,8 @@ def run_sweep(
             elif progress:
                 print(f"failed: {model.name}: {error}", file=sys.stderr, flush=True)
         record.add(model, error)
-        done.append(Swept(model, None if error else json.loads(path.read_text(encoding="utf-8")), error))
+        with reading_back(path):
+            done.append(Swept(model, None if error else json.loads(path.read_text(encoding="utf-8")), error))
     return done
 
 
@@ -193,7 +194,7 @@ def read_sweep(folder: str | Path) -> list[Swept]:
         InputError: It is no sweep's folder.
     """
     path = Path(folder) / SWEEP_FILE
-    try:
+    with reading_back(path):
         models = json.loads(path.read_text(encoding="utf-8"))["models"]
         found = []
         for facts in models.values():
@@ -201,8 +202,6 @@ def read_sweep(folder: str | Path) -> list[Swept]:
             model = SweepModel(**facts)
             done = None if error else json.loads((path.parent / f"{model.file}.json").read_text(encoding="utf-8"))
             found.append(Swept(model, done, error))
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: no sweep that can be read ({first_line(error)})") from error
     return found
 
 
@@ -232,9 +231,10 @@ class _Record:
         self._path, self._settings = folder / SWEEP_FILE, dict(settings)
         self._models: dict[str, dict[str, Any]] = {}
         if self._path.is_file():
-            saved = json.loads(self._path.read_text(encoding="utf-8"))
-            self._models = saved["models"]
-            self._compare("", saved["settings"], self._settings)
+            with reading_back(self._path):
+                saved = json.loads(self._path.read_text(encoding="utf-8"))
+                self._models = saved["models"]
+                self._compare("", saved["settings"], self._settings)
         elif folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
             raise InputError(f"{folder}: holds something that is no sweep; name another folder")
         folder.mkdir(parents=True, exist_ok=True)

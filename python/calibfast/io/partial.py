@@ -13,7 +13,7 @@ from calibfast.errors import InputError, StateError
 from calibfast.io.remote import RemoteFile
 from calibfast.metrics import Evaluation
 from calibfast.metrics.evaluation import MAX_GROUP_REPORTS
-from calibfast.whole import open_whole
+from calibfast.whole import open_whole, reading_back
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -168,18 +168,20 @@ class Partial:
         if head != _MAGIC + b"%08x" % zlib.crc32(body):
             raise StateError("the partial state is damaged or cut off: its checksum does not match")
         plain, _, table = body.partition(b"\n")
-        content: dict[str, Any] = json.loads(plain)
-        state, groups = State.from_bytes(b64decode(content["state"])), dict[str, State]()
-        texts = content.get("groups", {})
-        if len(texts) > MAX_GROUP_REPORTS:  # of few bytes each, which are many more in memory
-            raise StateError("the partial state is damaged: it has more states of groups than can be")
-        for name, text in texts.items():
-            groups[name] = _state(text)
-            if (groups[name].edges, groups[name].classes) != (state.edges, state.classes):
-                raise StateError("the partial state is damaged: its groups are not those of its rows")
-        evaluation = Evaluation.of_state(state, groups, Groups.from_bytes(table) if table else None)
-        files = (Counted(*file) for file in content["files"])
-        return cls(evaluation, content["form"], files, content.get("reading"))
+        with reading_back("the partial state", StateError):
+            content: dict[str, Any] = json.loads(plain)
+            files = [Counted(str(name), int(size), int(changed)) for name, size, changed in content["files"]]
+            reading = {name: str(value) for name, value in content.get("reading", {}).items()}
+            state, groups = State.from_bytes(b64decode(content["state"])), dict[str, State]()
+            texts = content.get("groups", {})
+            if not files or len(texts) > MAX_GROUP_REPORTS:  # of few bytes each, which are many more in memory
+                raise StateError("the partial state is damaged: it has no files, or more groups than can be")
+            for name, text in texts.items():
+                groups[name] = _state(text)
+                if (groups[name].edges, groups[name].classes) != (state.edges, state.classes):
+                    raise StateError("the partial state is damaged: its groups are not those of its rows")
+            evaluation = Evaluation.of_state(state, groups, Groups.from_bytes(table) if table else None)
+            return cls(evaluation, str(content["form"]), files, reading)
 
     def write(self, path: Path) -> None:
         """Write `to_bytes` to a file, whole or not at all.

@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from calibfast.errors import InputError, first_line
+from calibfast.errors import InputError
 from calibfast.metrics import evaluate
 from calibfast.report.picture import check_picture_path, picture
+from calibfast.whole import reading_back
 
 if TYPE_CHECKING:
     import os
@@ -199,7 +200,7 @@ def _advise(
 
 def _measured(run: Path) -> list[tuple[str, int, Mapping[str, float]]]:
     """Method, epoch and values of what a run measured on its held-out questions."""
-    try:
+    with reading_back(run):
         result = json.loads((run / "result.json").read_text(encoding="utf-8"))
         events = [json.loads(line) for line in (run / "log.jsonl").read_text(encoding="utf-8").splitlines()]
         row, _, _ = run.name.rpartition("-")
@@ -211,8 +212,6 @@ def _measured(run: Path) -> list[tuple[str, int, Mapping[str, float]]]:
             if _TEMPERATURE not in method.split("+"):  # the run's own temperature belongs to it
                 found.pop()
             found.append((row, asked[-1]["epoch"], scaled))
-    except (OSError, ValueError, KeyError, IndexError) as error:
-        raise InputError(f"{run}: the run is damaged: {first_line(error)}") from error
     return found
 
 

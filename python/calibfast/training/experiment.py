@@ -29,7 +29,7 @@ from calibfast.report.methods import MEASURED, Domain, MethodRow
 from calibfast.training.cells import trained_with
 from calibfast.training.finished import read_run
 from calibfast.training.run import train
-from calibfast.whole import write_whole
+from calibfast.whole import reading_back, write_whole
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -269,9 +269,10 @@ class _Record:
         self._cells: dict[str, dict[str, Any]] = {}
         before: dict[str, Any] = {}
         if self._path.is_file():
-            saved = json.loads(self._path.read_text(encoding="utf-8"))
-            before, self._cells = saved["shared"], saved["cells"]
-            self._compare("", before, facts)
+            with reading_back(self._path):
+                saved = json.loads(self._path.read_text(encoding="utf-8"))
+                before, self._cells = saved["shared"], saved["cells"]
+                self._compare("", before, facts)
         elif output.exists() and (not output.is_dir() or any(output.iterdir())):
             raise InputError(f"{output}: holds something that is no experiment; name another folder")
         self._facts = before | facts

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from calibfast.data.overlap import overlap
-from calibfast.errors import InputError, first_line
+from calibfast.errors import InputError
 from calibfast.recalibration.temperature import TemperatureScaling
 from calibfast.training.fit import TEMPERATURE_FILE
 from calibfast.training.run import QUESTIONS_FILE, RESULT_FILE
+from calibfast.whole import reading_back
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -66,7 +67,7 @@ def read_run(folder: str | Path) -> FinishedRun | None:
     folder = Path(folder)
     if not (folder / RESULT_FILE).is_file():
         return None
-    try:
+    with reading_back(folder):
         config = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))["config"]
         scaling = folder / TEMPERATURE_FILE
         questions = json.loads((folder / QUESTIONS_FILE).read_text(encoding="utf-8"))
@@ -81,5 +82,3 @@ def read_run(folder: str | Path) -> FinishedRun | None:
             trained=frozenset(questions["trained"]),
             held_out=frozenset(questions["held_out"]),
         )
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{folder}: the run is damaged: {first_line(error)}") from error

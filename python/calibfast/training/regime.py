@@ -25,6 +25,7 @@ from calibfast.recalibration.critical import FEWEST_ROWS
 from calibfast.training.config import TrainingConfig
 from calibfast.training.fit import epoch_folders
 from calibfast.training.run import RESULT_FILE, file_hash, questions_of
+from calibfast.whole import reading_back
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -150,8 +151,9 @@ def measure_regime(
     epochs = epoch_folders(run)
     if not (run / RESULT_FILE).is_file() or not epochs:
         raise InputError(f"{run}: no run whose epochs were kept; make one by calibfast train --keep-epochs")
-    result = json.loads((run / RESULT_FILE).read_text(encoding="utf-8"))
-    config = TrainingConfig(**result["config"])
+    with reading_back(run / RESULT_FILE):
+        result = json.loads((run / RESULT_FILE).read_text(encoding="utf-8"))
+        config = TrainingConfig(**result["config"])
     if file_hash(result["data"]) != result["data_sha256"]:
         raise InputError(f"{result['data']}: is not the file that {run} was trained on any more")
     sets = questions_of(config, result["data"], skip_bad_rows=True, progress=False)

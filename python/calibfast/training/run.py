@@ -31,7 +31,7 @@ from calibfast.models.load import load_model
 from calibfast.training.checkpoint import newest
 from calibfast.training.fit import fit
 from calibfast.training.folder import check_free, unfinished_of, whole_folder
-from calibfast.whole import write_whole
+from calibfast.whole import reading_back, write_whole
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -202,8 +202,9 @@ def _check_settings(folder: Path, settings: dict[str, Any]) -> None:
     if not place.exists():
         _write(place, settings)
         return
-    before = json.loads(place.read_text(encoding="utf-8"))
-    flat = [{**each, **each["config"]} for each in (before, settings)]
+    with reading_back(place):
+        before = json.loads(place.read_text(encoding="utf-8"))
+        flat = [{**each, **each["config"]} for each in (before, settings)]
     for name, value in flat[1].items():
         if name != "config" and flat[0].get(name) != value:
             raise InputError(

@@ -1,0 +1,49 @@
+"""Files that calibfast wrote and somebody changed: one error that names the file, and never a traceback."""
+
+import zlib
+
+import pytest
+
+from calibfast import InputError, StateError
+from calibfast.evaluation.sweep import SweepModel, read_sweep, run_sweep
+from calibfast.io.partial import Partial
+from calibfast.report.frontier import read_frontier
+from calibfast.training.experiment import _Record
+from calibfast.training.finished import read_run
+from calibfast.training.regime import measure_regime
+from calibfast.training.run import _check_settings
+
+LIES = {
+    "empty": b"",
+    "cut": b"{",
+    "a list": b"[]",
+    "nothing in it": b"{}",
+    "a number": b"1e999",
+    "no text": b"\xff",
+    "deep": b"[" * 100_000,
+    "other types": b'{"models": [], "config": 1, "cells": 2, "files": [[]]}',
+}
+READERS = {
+    "sweep.json": [read_sweep, lambda folder: run_sweep([SweepModel("a", "steps", "m")], print, {}, folder)],
+    "experiment.json": [lambda folder: _Record(folder, {"model": "m"})],
+    "settings.json": [lambda folder: _check_settings(folder, {"config": {}})],
+    "result.json": [read_run, measure_regime],
+    "seed-0/runs/sft-0/result.json": [read_frontier],
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+@pytest.mark.parametrize("name", READERS)
+def test_a_file_of_a_run_that_is_no_more_what_it_was(tmp_path, name, lie):
+    (tmp_path / "epoch-1").mkdir()
+    (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+    (tmp_path / name).write_bytes(LIES[lie])
+    for read in READERS[name]:
+        with pytest.raises(InputError, match="cannot be read as calibfast wrote it"):
+            read(tmp_path)
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_partial_state_whose_checksum_is_that_of_a_lie(lie):
+    with pytest.raises(StateError):
+        Partial.from_bytes(b"CFSP 1 %08x\n" % zlib.crc32(LIES[lie]) + LIES[lie])
