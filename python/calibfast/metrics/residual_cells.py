@@ -61,7 +61,7 @@ class Residuals:
         """Without the cells that no row is in."""
         used, code = np.unique(self.cell[self.cell >= 0], return_inverse=True)
         cell = self.cell.copy()
-        cell[cell >= 0] = code.reshape(-1)
+        cell[cell >= 0] = code
         return replace(self, cell=cell, width=len(used))
 
     def smoothed(self) -> Floats:

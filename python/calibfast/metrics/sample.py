@@ -180,4 +180,4 @@ def coded(clusters: NDArray[Any], rows: Rows) -> NDArray[np.intp]:
     names, code = np.unique(clusters, return_inverse=True)
     if len(names) < FEWEST:
         raise InputError(f"an interval over clusters needs at least {FEWEST} of them, got {len(names)}")
-    return code.reshape(-1)
+    return code
