@@ -40,6 +40,11 @@ class Predictions:
             weights=None if self.weights is None else self.weights[rows],
         )
 
+    def present(self) -> NDArray[np.bool_]:
+        """(N, K) which options are present."""
+        present = np.ones(self.values.shape, dtype=np.bool_) if self.mask is None else self.mask
+        return present & (widened(self.values) != -np.inf) if self.form == "logits" else present
+
 
 def joined(parts: Sequence[Predictions]) -> Predictions:
     """Rows one after the other; a mask is there where one part has it, and so are weights, 1 where a part has none."""

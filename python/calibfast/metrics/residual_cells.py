@@ -119,9 +119,7 @@ def cell_of(values: NDArray[Any], bins: int | list[float]) -> tuple[NDArray[np.i
 def class_residuals(rows: Predictions, bins: int | list[float]) -> Residuals:
     """Every class against the rest, in its own bins."""
     p = _core.probabilities(rows.values, rows.labels, form=rows.form, mask=rows.mask)
-    present = np.isfinite(rows.values) if rows.form == "logits" else np.ones(p.shape, bool)
-    if rows.mask is not None:
-        present = present & rows.mask
+    present = rows.present()
     cell, width = cell_of(rows.values if rows.form == "probabilities" else p, bins)
     cell = cell + np.arange(p.shape[1]) * width
     outcome = np.zeros(p.shape)

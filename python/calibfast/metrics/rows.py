@@ -18,9 +18,6 @@ if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
 
 
-_BFLOAT16_ABSENT = 0xFF80  # the bits of -inf
-
-
 class RowArguments(TypedDict, total=False):
     """What every metric takes by keyword; see `calibfast.CalibrationError.update`.
 
@@ -85,17 +82,9 @@ class Rows:
             return np.stack([confidence, 1 - confidence], axis=1), 1 - correct.astype(np.int64)
         return self.probabilities(metric), np.ascontiguousarray(self.predictions.labels, np.int64)
 
-    def present(self) -> NDArray[np.bool_]:
-        """(N, K) which options are present."""
-        rows = self.predictions
-        present = np.ones(rows.values.shape, dtype=np.bool_) if rows.mask is None else rows.mask
-        if rows.form == "logits":
-            present = present & (rows.values != (_BFLOAT16_ABSENT if rows.values.dtype == np.uint16 else -np.inf))
-        return present
-
     def classes(self, metric: str, threshold: float = -1.0) -> Iterator[_core.SortedRows]:
         """Every class against the rest: the rows that have it with more than `threshold`, if there are any."""
-        probabilities, present = self.probabilities(metric), self.present()
+        probabilities, present = self.probabilities(metric), self.predictions.present()
         labels, weights = self.predictions.labels, self.predictions.weights
         for column in range(probabilities.shape[1]):
             member = present[:, column] & (probabilities[:, column] > threshold)

@@ -48,7 +48,7 @@ def top_k_ece(
     matrix = read.probabilities("top_k_ece")
     if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k <= matrix.shape[1]:
         raise InputError(f"k is a whole number from 1 to the {matrix.shape[1]} options, got {k!r}")
-    order = np.argsort(np.where(read.present(), -matrix, np.inf), axis=1, kind="stable")[:, :k]
+    order = np.argsort(np.where(read.predictions.present(), -matrix, np.inf), axis=1, kind="stable")[:, :k]
     confidence = np.minimum(np.take_along_axis(matrix, order, axis=1).sum(axis=1), 1.0)
     values, weights = read.predictions.values, read.predictions.weights
     if read.predictions.form == "probabilities" and values.dtype.kind == "f":

@@ -11,7 +11,6 @@ import numpy as np
 from calibfast import _core
 from calibfast.errors import InputError
 from calibfast.metrics.arrays import to_predictions, widened
-from calibfast.metrics.rows import Rows
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -130,7 +129,7 @@ def softmax(scores: Floats) -> Floats:
 
 
 def _options(rows: Predictions) -> Options:
-    values, present = widened(rows.values).astype(np.float64), Rows(rows, None, None).present()
+    values, present = widened(rows.values).astype(np.float64), rows.present()
     if rows.form == "logits":
         return Options(np.where(present, values, -np.inf), present, True, False, _LARGEST_LOG_ODDS)
     step = _BFLOAT16_EPS if rows.values.dtype == np.uint16 else float(np.finfo(rows.values.dtype).eps)

@@ -160,7 +160,7 @@ def _options(
     rows: Chunk, bins: int | Sequence[float], *, logits: bool
 ) -> tuple[tuple[OneOption, ...], tuple[Bin, ...]]:
     read = read_rows(rows.p, rows.y, logits=logits, mask=rows.mask)
-    present = read.present()
+    present = read.predictions.present()
     values = read.probabilities("a class-wise diagram") if logits else rows.p  # bins are those of the file's own type
     everything, options = CalibrationError(bins), []
     for k in range(values.shape[1]):
