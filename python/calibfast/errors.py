@@ -37,6 +37,10 @@ class MissingExtraError(CalibfastError, ImportError):
         self.extra = extra
 
 
+STUMBLES = (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError)
+"""What code may end in that reads a file and takes for granted what is in it."""
+
+
 def first_line(error: Exception) -> str:
     """What another library says of its error, short enough to stand in one of ours."""
     return next(iter(str(error).strip().splitlines()), type(error).__name__)

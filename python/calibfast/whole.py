@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from calibfast.errors import CalibfastError, InputError, StateError, first_line
+from calibfast.errors import STUMBLES, CalibfastError, InputError, StateError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -79,6 +79,6 @@ def reading_back(what: str | os.PathLike[str], error: type[InputError | StateErr
         yield
     except CalibfastError:
         raise
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, ArithmeticError, RecursionError) as stumble:
+    except STUMBLES as stumble:
         problem = f"cannot be read as calibfast wrote it ({type(stumble).__name__}: {first_line(stumble)})"
         raise error(f"{os.fspath(what)}: {problem}; restore it, or begin anew elsewhere") from stumble

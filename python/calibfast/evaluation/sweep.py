@@ -17,7 +17,7 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from calibfast.errors import CalibfastError, InputError, first_line
+from calibfast.errors import STUMBLES, CalibfastError, InputError, first_line
 from calibfast.whole import reading_back, write_whole
 from calibfast.winrate.decoding import Speaker
 
@@ -106,8 +106,8 @@ def _checkpoint(path: Path, step: int) -> SweepModel:
         return SweepModel(path.name, "steps", str(path), step=step)
     try:
         base = json.loads(config.read_text(encoding="utf-8")).get("base_model_name_or_path")
-    except ValueError as error:
-        raise InputError(f"{config}: not JSON ({error})") from error
+    except STUMBLES as error:
+        raise InputError(f"{config}: the adapter is damaged: {first_line(error)}") from error
     if not base:
         raise InputError(f"{config} does not name the base model; give it as --stage {path.name}=MODEL+{path}")
     return SweepModel(path.name, "steps", base, adapter=str(path), step=step)

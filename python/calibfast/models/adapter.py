@@ -11,7 +11,7 @@ from peft import LoraConfig, PeftConfig, PeftModel, get_peft_model, get_peft_mod
 from safetensors import SafetensorError, safe_open
 from transformers import AutoConfig
 
-from calibfast.errors import InputError, first_line
+from calibfast.errors import STUMBLES, InputError, first_line
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -61,14 +61,14 @@ def load_adapter(model: PreTrainedModel, folder: str | Path) -> PeftModel:
         base = PeftConfig.from_pretrained(str(folder)).base_model_name_or_path
         with safe_open(weights, framework="pt") as file:
             saved = set(file.keys())
-    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+    except (*STUMBLES, SafetensorError) as error:
         raise InputError(f"{folder}: the adapter is damaged: {first_line(error)}") from error
     if base is not None:
         _check_base(model, base, folder)
     try:
         with _quiet():
             adapted = PeftModel.from_pretrained(model, str(folder))
-    except (RuntimeError, ValueError) as error:
+    except (*STUMBLES, RuntimeError) as error:
         raise InputError(f"{folder}: the adapter does not fit this model: {first_line(error)}") from error
     places = set(get_peft_model_state_dict(adapted, save_embedding_layers=False))
     # Embeddings may be saved with an adapter. What has no place peft would leave out without a word.

@@ -20,7 +20,8 @@ from transformers import (
 )
 from transformers.utils import logging
 
-from calibfast.errors import InputError, MissingExtraError, first_line
+from calibfast.errors import STUMBLES, InputError, MissingExtraError, first_line
+from calibfast.models.memory import is_out_of_memory
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 Dtype = Literal["auto", "float32", "bfloat16", "float16"]
 Quantize = Literal["none", "8bit", "4bit"]
-
-_LOADING_ERRORS = (OSError, ValueError, KeyError, ImportError, SafetensorError)
 
 
 def load_model(
@@ -116,12 +115,10 @@ def _load(
         )
         options["device_map"] = {"": place}
     with _quiet():
-        try:
+        with _loading(source, "tokenizer"):
             # An explicit False: without it, transformers asks on a terminal whether to run a model's code.
             tokenizer = AutoTokenizer.from_pretrained(name, trust_remote_code=False, **source_options)
-        except _LOADING_ERRORS as error:
-            raise InputError(f"{source}: no tokenizer could be loaded: {first_line(error)}") from error
-        try:
+        with _loading(source, name_of_kind):
             loaded: Any = kind.from_pretrained(
                 name,
                 trust_remote_code=False,
@@ -130,8 +127,6 @@ def _load(
                 ignore_mismatched_sizes=True,
                 **options,
             )
-        except _LOADING_ERRORS as error:
-            raise InputError(f"{source}: no {name_of_kind} could be loaded: {first_line(error)}") from error
     model, loading = loaded
     # Transformers would go on with random numbers in their place.
     if wrong := sorted(loading["missing_keys"] | {name for name, *_ in loading["mismatched_keys"]}):
@@ -193,6 +188,16 @@ def _check_folder(path: Path) -> None:
                 "trust them, with transformers: from_pretrained(folder).save_pretrained(another)"
             )
         raise InputError(f"{path} holds a config and no weights (*.safetensors); fetch the model again")
+
+
+@contextmanager
+def _loading(source: str | Path, what: str) -> Iterator[None]:
+    try:
+        yield
+    except (*STUMBLES, ImportError, RuntimeError, SafetensorError) as error:
+        if is_out_of_memory(error):
+            raise
+        raise InputError(f"{source}: no {what} could be loaded: {first_line(error)}") from error
 
 
 @contextmanager
