@@ -95,6 +95,96 @@ def test_statistics_by_hand():
     assert t_cal(p, y, bins=2).statistic == pytest.approx(total / np.sqrt(variance))
 
 
+@pytest.mark.parametrize("bins", [1, 3, 4, 10, 11])
+def test_hosmer_lemeshow_puts_each_tie_where_its_middle_row_belongs(bins):
+    p = np.concatenate([np.repeat([0.0, 0.5, 0.52, 0.6], [3, 30, 2, 7]), RNG.random(9), np.ones(20)])
+    y = np.where(np.isin(p, [0, 1]), p, RNG.random(len(p)) < p)
+    total, p_sorted = {}, np.sort(p)
+    for value in np.unique(p):
+        rows, group = p == value, int(np.flatnonzero(p_sorted == value).mean() * bins // len(p))
+        total[group] = total.get(group, 0) + np.array([(y - p)[rows].sum(), rows.sum(), p[rows].sum()])
+    parts = [gap**2 / (sure * (1 - sure / n)) for gap, n, sure in total.values() if 0 < sure < n]
+    found = hosmer_lemeshow(p, y, bins=bins, method="asymptotic")
+    assert found.statistic == pytest.approx(sum(parts))
+    assert found.p_value == pytest.approx(stats.chi2.sf(sum(parts), len(parts)))
+    assert found.method == f"asymptotic (chi-square, {len(parts)} groups)"
+    if bins == 10:
+        assert hosmer_lemeshow(p, y, method="asymptotic") == found
+
+
+def test_groups_that_begin_after_the_first():
+    p, y = np.array([0.6, 0.6, 0.6, 0.9]), np.array([1, 0, 1, 0])
+    expected = 0.2**2 / (3 * 0.24) + 0.9**2 / 0.09
+    assert hosmer_lemeshow(p, y, bins=4).statistic == pytest.approx(expected)
+    within = (0.2**2 - 0.4**2 * 2 - 0.6**2) / 3
+    variance = 2 * ((3 * 0.24) ** 2 - 3 * 0.24**2) / 9
+    assert t_cal(p, y, bins=5).statistic == pytest.approx(within / np.sqrt(variance))
+
+
+@pytest.mark.parametrize(("n", "finest"), [(9, 2), (31, 2), (32, 4), (70, 8), (1023, 64), (1024, 128), (20_000, 1024)])
+def test_t_cal_without_bins_is_the_largest_over_its_scales(n, finest):
+    p = np.append(RNG.random(n - 2), [0.0, 1e-12])
+    y = RNG.random(n) < p
+    y[-2:] = False
+    scales = [2**level for level in range(1, 11) if 2**level <= finest]
+    rows = {"replicates": 19}
+    scores = [t_cal(p, y, bins=bins, **rows).statistic for bins in scales]
+    assert t_cal(p, y, **rows).statistic == pytest.approx(max(scores))
+    v, r = p * (1 - p), y - p
+    variance = 2 * (v.sum() ** 2 - (v**2).sum())
+    assert t_cal(p, y, bins=1, **rows).statistic == pytest.approx((r.sum() ** 2 - (r**2).sum()) / np.sqrt(variance))
+
+
+@pytest.mark.parametrize("distinct", [2, 512, 513, 700])
+def test_skce_of_many_confidences_sees_them_on_a_grid(distinct):
+    p = 0.2 + 0.7 * np.append(RNG.random(distinct - 2), [0.0, 1.0])
+    y = RNG.random(distinct) < p
+    place, r = p, y - p
+    if distinct > 512:
+        place = p.min() + (np.minimum(np.floor((p - p.min()) / np.ptp(p) * 512), 511) + 0.5) / 512 * np.ptp(p)
+    pairs = np.outer(r, r) * np.exp(-np.abs(place[:, np.newaxis] - place) / 0.02)
+    np.fill_diagonal(pairs, 0)
+    found = skce_test(p, y, bandwidth=0.02, replicates=19).statistic
+    assert found == pytest.approx(pairs.sum() / distinct / (distinct - 1), rel=1e-9)
+
+
+def test_where_a_p_value_comes_from(test, monkeypatch):
+    p, y = sample(4, 60)
+    assert test(p, y, replicates=19).method == "19 resamples"
+    assert test(p, y).method == "999 resamples"
+    assert test(p, y) == test(p, y, seed=0)
+    assert {test(p, y, seed=seed).p_value for seed in range(4)} != {test(p, y).p_value}
+    limit = test(p, y, method="asymptotic")
+    assert limit.method.startswith("asymptotic (")
+    assert limit == test(p, y, method="asymptotic")
+    assert limit.p_value > 0
+    monkeypatch.setattr("calibfast.metrics.consistency_resampling._MAX_DISTINCT", 60)
+    assert test(p, y).method == "999 resamples"
+    monkeypatch.setattr("calibfast.metrics.consistency_resampling._MAX_DISTINCT", 59)
+    assert test(p, y) == limit
+    assert test(p, y, method="resampling").method == "999 resamples"
+
+
+def test_what_came_as_surely_as_was_said_refutes_nothing(test):
+    p, y = sample(0)
+    found = test(np.append(p, [0.0, 1.0]), np.append(y, [False, True]))
+    assert found.p_value > 0.01
+    wrong = test(np.append(p, 1.0), np.append(y, False))
+    assert (wrong.p_value, wrong.method) == (0, "an outcome that was given probability 0")
+    assert wrong.statistic != 0
+
+
+def test_masked_logits_are_tested_as_what_they_say(test):
+    logits = RNG.normal(size=(200, 4))
+    mask = np.arange(4) < 3 + RNG.integers(0, 2, (200, 1))
+    labels = np.argmax(np.where(mask, logits + RNG.gumbel(size=(200, 4)), -np.inf), axis=1)
+    probs = np.where(mask, np.exp(logits), 0)
+    probs /= probs.sum(axis=1, keepdims=True)
+    top, right = probs.max(axis=1), probs.argmax(axis=1) == labels
+    found, plain = test(np.where(mask, logits, 9.0), labels, logits=True, mask=mask), test(top, right)
+    assert (found.statistic, found.p_value) == pytest.approx((plain.statistic, plain.p_value), abs=1e-6)
+
+
 def test_limit_laws():
     for x in (0.01, 0.5, 1.3, 4, 30, 300):
         assert normal_tail(x) == pytest.approx(stats.norm.sf(x))

@@ -57,7 +57,7 @@ def hosmer_lemeshow(
     if bins < 1:
         raise InputError(f"bins is at least 1, got {bins}")
     ends = np.cumsum(rows.n)
-    group = np.minimum((ends - (rows.n + 1) / 2) * bins // ends[-1], bins - 1)
+    group = (ends - (rows.n + 1) / 2) * bins // ends[-1]
     starts = np.flatnonzero(np.diff(group, prepend=-1))
     total, expected = np.add.reduceat(rows.n, starts), np.add.reduceat(rows.n * rows.u, starts)
     variance = expected * (1 - expected / total)
@@ -168,13 +168,13 @@ def t_cal(
     rows, draws = read(p, y, **given)
     total = int(rows.n.sum())
     if bins is None:
-        finest = min(_FINEST, max(1, int(math.log2(max(2.0, total / 8)))))
+        finest = min(_FINEST, int(math.log2(max(2.0, total / 8))))
         scales = [2**level for level in range(1, finest + 1)]
     elif bins < 1:
         raise InputError(f"bins is at least 1, got {bins}")
     else:
         scales = [bins]
-    cell = np.clip(np.ceil(rows.u * scales[-1]).astype(np.int64) - 1, 0, scales[-1] - 1)
+    cell = np.maximum(np.ceil(rows.u * scales[-1]).astype(np.int64) - 1, 0)
     starts = np.flatnonzero(np.diff(cell, prepend=-1))
     cells = cell[starts]
     n, variance = np.add.reduceat(rows.n, starts), np.add.reduceat(rows.variance, starts)

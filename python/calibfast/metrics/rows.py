@@ -42,7 +42,7 @@ class Rows:
 
     predictions: Predictions
     threads: int | None
-    kept: NDArray[np.intp] | None  # which of the user's rows these are; None for all
+    kept: NDArray[np.bool_] | None  # which of the user's rows these are; None for all
 
     def top(self) -> tuple[NDArray[np.float64], NDArray[np.uint8]]:
         """Confidence of every row (of its top option, where there are options) and whether it is right."""
@@ -131,7 +131,7 @@ class Rows:
         except InputError as error:
             if self.kept is None or error.row is None:
                 raise
-            raise renumbered(error, int(self.kept[error.row])) from None
+            raise renumbered(error, int(np.flatnonzero(self.kept)[error.row])) from None
 
 
 def read_rows(
@@ -155,5 +155,5 @@ def read_rows(
     for name, column in (("labels", rows.labels), ("weights", rows.weights)):
         if column is not None and len(column) != len(rows.values):
             raise InputError(f"{name} has {len(column)} rows, expected {len(rows.values)}, one for each prediction")
-    kept = np.flatnonzero(rows.labels != ignore_index)
+    kept = rows.labels != ignore_index
     return Rows(rows.take(kept), threads, kept)

@@ -125,15 +125,15 @@ class Sample:
         Raises:
             InputError: All rows are right, or all are wrong.
         """
+        estimate = self._sorted().auroc()
+        if estimate is None:
+            raise InputError("AUROC compares right rows with wrong ones, and there is one kind alone")
         w = np.ones(len(self.correct)) if self.weights is None else self.weights
         right = self.correct > 0
-        if not w[right].any() or not w[~right].any():
-            raise InputError("AUROC compares right rows with wrong ones, and there is one kind alone")
         value, place = np.unique(self.confidence, return_inverse=True)
         at_right: Floats = np.bincount(place, w * right, len(value)) / w[right].sum()
         at_wrong: Floats = np.bincount(place, w * ~right, len(value)) / w[~right].sum()
         below_wrong, above_right = np.cumsum(at_wrong) - at_wrong / 2, 1 - np.cumsum(at_right) + at_right / 2
-        estimate = float((at_right * below_wrong).sum())
         of_right = w * (below_wrong[place] - estimate) / w[right].sum()
         of_wrong = w * (above_right[place] - estimate) / w[~right].sum()
         return estimate, np.where(right, of_right, of_wrong)
@@ -152,17 +152,17 @@ class Sample:
         estimate = float((at * risk).sum())
         drawn, lost = np.cumsum(at / above), np.cumsum(at * risk / above)
         influence = risk[place] - estimate + loss * drawn[place] - lost[place]
-        exact = _core.SortedRows(self.confidence, self.correct.astype(np.uint8), weights=self.weights).aurc()
-        return exact, w * influence
+        return self._sorted().aurc(), w * influence
+
+    def _sorted(self) -> _core.SortedRows:
+        return _core.SortedRows(self.confidence, self.correct.astype(np.uint8), weights=self.weights)
 
 
 def sort_keys(rows: Rows) -> list[NDArray[Any]]:
     """What tells rows apart, for np.lexsort."""
     predictions = rows.predictions
-    confidence = rows.top()[0]
     # Further options than these settle no tie that matters.
-    options = [] if predictions.form == "confidence" else [*predictions.values.T[:64]]
-    return [*options, predictions.labels, confidence]
+    return [*predictions.values.T[:64], predictions.labels, rows.top()[0]]
 
 
 def coded(clusters: NDArray[Any], rows: Rows) -> NDArray[np.intp]:
@@ -171,9 +171,8 @@ def coded(clusters: NDArray[Any], rows: Rows) -> NDArray[np.intp]:
     Raises:
         InputError: Their number is not that of the rows, or there are too few of them.
     """
-    n = len(rows.predictions.labels)
-    fits = len(clusters) == n if rows.kept is None else len(clusters) > rows.kept.max()
-    if clusters.ndim != 1 or not fits:
+    n = len(rows.predictions.labels if rows.kept is None else rows.kept)
+    if clusters.shape != (n,):
         raise InputError(f"clusters have shape {clusters.shape}, expected ({n},), one for each row")
     if rows.kept is not None:
         clusters = clusters[rows.kept]
