@@ -4,10 +4,13 @@ import json
 
 import numpy as np
 import pytest
+from reference import calibration as reference
+from reference.hall import hall
 from scipy import stats
 
 import calibfast
 from calibfast import InputError, compare
+from calibfast.metrics.compare import _mover
 
 RNG = np.random.default_rng(0)
 N = 800
@@ -63,6 +66,98 @@ def test_mcnemar():
     found = compare(p, p, y_a, y_b=y_b).metrics["accuracy"]
     assert found.p_value == pytest.approx(stats.binomtest(only_a, only_a + only_b).pvalue)
     assert found.test_method == "McNemar, exact"
+
+
+def test_settings():
+    logits = {"logits": True, "ignore_index": -1, "mask": np.arange(4) < 3 + (RNG.random((N, 1)) < 0.5)}
+    labels = np.where(RNG.random(N) < 0.1, -1, np.where(LABELS == 3, 0, LABELS))
+    first, second = (np.where(logits["mask"], np.log(p), 9.0) for p in (A, B))
+    found = compare(first, second, labels, replicates=200, **logits)
+    kept = labels >= 0
+    parts = [np.where(logits["mask"], p, 0)[kept] for p in (A, B)]
+    parts = [p / p.sum(axis=1, keepdims=True) for p in parts]
+    plain = compare(*parts, labels[kept], replicates=200, mask=logits["mask"][kept])
+    assert found.n == plain.n == kept.sum()
+    for name, part in found.metrics.items():
+        other = plain.metrics[name]
+        assert (part.a, part.b, part.low, part.high) == pytest.approx(
+            (other.a, other.b, other.low, other.high), rel=1e-6
+        )
+    with pytest.raises(InputError, match="ignore_index leaves out different rows"):
+        compare(A[:, 0], B[:, 0], labels, y_b=np.roll(labels, 1), ignore_index=-1)
+    few = compare(A[:40], B[:40], LABELS[:40])
+    assert few == compare(A[:40], B[:40], LABELS[:40], seed=0, replicates=1000, level=0.95, bins=10)
+    assert few != compare(A[:40], B[:40], LABELS[:40], seed=1)
+    assert few != compare(A[:40], B[:40], LABELS[:40], replicates=1001)
+    assert json.loads(few.to_json(indent=2)) == json.loads(few.to_json()) == few.to_dict()
+    assert few.to_json(indent=2).startswith('{\n  "n": 40')
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_means_and_auroc_by_hand(size):
+    rng, clusters = np.random.default_rng(7), np.arange(N) // size
+    p_a, p_b = np.clip(A.max(axis=1) + rng.normal(0, 0.1, (2, N)), 0, 1)
+    y_a, y_b = (A.argmax(axis=1) == LABELS) ^ (rng.random((2, N)) < 0.1)
+    found = compare(p_a, p_b, y_a, y_b=y_b, clusters=clusters if size > 1 else None, replicates=2000).metrics
+
+    def units(rows):
+        return np.bincount(clusters, rows)
+
+    for name, of in {"brier": lambda p, y: (p - y) ** 2, "accuracy": lambda p, y: 1.0 * y}.items():
+        change = of(p_b, y_b) - of(p_a, y_a)
+        part = found[name]
+        assert (part.low, part.high) == pytest.approx(hall(change.mean(), units(change - change.mean()) / N), abs=1e-6)
+        z = units(change).sum() / np.sqrt((units(change) ** 2).sum())
+        assert part.p_value == pytest.approx(2 * stats.norm.sf(abs(z)), abs=0.05)
+        assert 0.05 < part.p_value < 0.9
+
+    def influence(p, y):
+        above = (p[y][:, np.newaxis] > p[~y]) + 0.5 * (p[y][:, np.newaxis] == p[~y])
+        moved = np.empty(N)
+        moved[y] = (above.mean(axis=1) - above.mean()) / y.sum()
+        moved[~y] = (above.mean(axis=0) - above.mean()) / (~y).sum()
+        return above.mean(), moved
+
+    (a, of_a), (b, of_b) = influence(p_a, y_a), influence(p_b, y_b)
+    error, part = np.sqrt((units(of_b - of_a) ** 2).sum()), found["auroc"]
+    assert part.difference == pytest.approx(b - a)
+    assert (part.low, part.high) == pytest.approx((b - a - 1.959964 * error, b - a + 1.959964 * error), abs=1e-6)
+    assert part.p_value == pytest.approx(2 * stats.norm.sf(abs(b - a) / error))
+
+
+@pytest.mark.parametrize("size", [1, 4])
+def test_p_values_are_those_of_models_that_change_places(size):
+    first, second = A, A**1.15 / (A**1.15).sum(axis=1, keepdims=True)
+    clusters = np.arange(N) // size
+    found = compare(first, second, LABELS, clusters=clusters if size > 1 else None, bins=7).metrics
+    errors = {
+        "conf_ece": lambda p: reference.confidence_error(p, LABELS, 7, "l1"),
+        "mce": lambda p: reference.confidence_error(p, LABELS, 7, "max"),
+        "rmsce": lambda p: reference.confidence_error(p, LABELS, 7, "l2"),
+        "cw_ece": lambda p: reference.classwise_error(p, LABELS, 7, "l1"),
+    }
+    rng = np.random.default_rng(5)
+    swaps = [rng.integers(0, 2, N)[clusters, np.newaxis] for _ in range(200)]
+    for name, error in errors.items():
+        drawn = [error(np.where(swap, second, first)) - error(np.where(swap, first, second)) for swap in swaps]
+        p_value = np.mean(np.abs(drawn) >= abs(error(second) - error(first)))
+        assert found[name].p_value == pytest.approx(p_value, abs=0.1), name
+
+
+def test_classes_are_left_out_where_they_would_fill_the_memory(monkeypatch):
+    monkeypatch.setattr("calibfast.metrics.compare._MOST_NUMBERS", 12 * 4 * 10)
+    assert "cw_ece" in compare(A[:12], B[:12], LABELS[:12], replicates=100).metrics
+    assert "cw_ece" not in compare(A[:13], B[:13], LABELS[:13], replicates=100).metrics
+
+
+def test_the_recovered_interval_by_hand():
+    (a, b), ends = (0.1, 0.25), [(0.07, 0.15), (0.22, 0.31)]
+    low = np.sqrt(0.03**2 - 2 * 0.4 * 0.03 * 0.05 + 0.05**2)
+    high = np.sqrt(0.06**2 - 2 * 0.4 * 0.06 * 0.03 + 0.03**2)
+    assert _mover([a, b], ends, 0.4) == pytest.approx((0.15 - low, 0.15 + high))
+    # An end at zero is nobody's standard error.
+    assert _mover([a, b], [(0.0, 0.15), (0.0, 0.31)], 0.4) == pytest.approx((0.15 - 0.3, 0.15 + 0.16))
+    assert _mover([a, a], [(0.05, 0.15)] * 2, 1.0) == pytest.approx((0, 0))
 
 
 def test_clusters_widen():
@@ -123,3 +218,5 @@ def test_an_infinite_loss_has_no_interval_and_json_is_valid():
     found = compare(p, np.full(20, 0.9), np.arange(20) > 3)
     assert found.metrics["nll"].low is None
     assert json.loads(found.to_json())["metrics"]["nll"]["a"] == "inf"
+    assert compare(p, p, np.arange(20) > 3).metrics["nll"].p_value is None
+    assert "auroc" not in compare(p * 0.8, p * 0.9, np.ones(20, bool)).metrics

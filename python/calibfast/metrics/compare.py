@@ -169,8 +169,7 @@ class _Pair:
     def __init__(self, a: Sample, b: Sample, setting: Setting) -> None:
         self._a, self._b, self._setting = a, b, setting
         self.n = len(a.correct)
-        self._unit = None if a.clusters is None else a.clusters
-        self.units = self.n if self._unit is None else int(self._unit.max()) + 1
+        self.units = self.n if a.clusters is None else int(a.clusters.max()) + 1
 
     def differences(self) -> dict[str, Difference]:
         top = self._a.residuals(classwise=False), self._b.residuals(classwise=False)
@@ -195,20 +194,21 @@ class _Pair:
         return np.concatenate(parts)
 
     def _by_unit(self, rows: Floats) -> Floats:
-        if self._unit is None:
+        if self._a.clusters is None:
             return rows
         sums = np.zeros((self.units, *rows.shape[1:]))
-        np.add.at(sums, self._unit, rows)
+        np.add.at(sums, self._a.clusters, rows)
         return sums
 
     def _mean(self, name: str) -> Difference:
         a, b = self._a.values(name), self._b.values(name)
-        change, means = b - a, (float(a.mean()), float(b.mean()))
-        if not np.isfinite(change).all():
+        means = float(a.mean()), float(b.mean())
+        if math.inf in means:
             return Difference(*means, means[1] - means[0], None, None, None, "infinite", "infinite")
+        change = b - a
         difference = float(change.mean())
         low, high = skew_corrected(difference, self._by_unit((change - difference) / self.n), self._setting.level)
-        if name == "accuracy" and self._unit is None:
+        if name == "accuracy" and self._a.clusters is None:
             p_value, test = _mcnemar(int((change < 0).sum()), int((change > 0).sum())), "McNemar, exact"
         else:
             sums = self._by_unit(change)
