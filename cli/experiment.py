@@ -186,7 +186,7 @@ def _cells(methods: str | None, seeds: list[int], values: list[str], settings: S
         name, _, given = text.partition("=")
         try:
             flags[name] = [yaml.safe_load(value) for value in given.split(",")]
-        except yaml.YAMLError:
+        except (yaml.YAMLError, RecursionError):
             raise typer.BadParameter(f"'{text}' is no NAME=VALUE,...", param_hint="'--set'") from None
     chosen = list(own) if methods is None else [method.strip() for method in methods.split(",")]
     if not chosen:

@@ -62,6 +62,7 @@ def test_flags_come_before_the_file_and_the_file_before_the_preset(tmp_path):
         ("preset: guess", "preset is 'guess'; it must be one of paper, official-code"),
         ("- epochs", "settings are names and values, such as 'epochs: 3'"),
         ("epochs: [1", "not YAML: while parsing"),
+        pytest.param("epochs: " + 10_000 * "[", "not YAML: maximum recursion depth exceeded", id="deep"),
     ],
 )
 def test_a_bad_file_is_named_with_its_setting(tmp_path, text, problem):

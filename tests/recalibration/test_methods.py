@@ -188,6 +188,7 @@ def test_unfitted_and_damaged(fitted, name):
         text[:-9],
         "[]",
         "{}",
+        "[" * 100_000,
         *(json.dumps(state | {k: v}) for k, v in (("version", 99), ("learned", {}), ("rows", "*" + state["rows"]))),
     ):
         with pytest.raises(StateError):

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from calibfast.errors import InputError
+from calibfast.errors import STUMBLES, InputError
 from calibfast.io.fields import LABELS
 from calibfast.io.json_records import FieldError, json_records
 from calibfast.io.letters import Answer, Letters, LettersFile, letter_index, read_letters
@@ -81,7 +81,7 @@ def _listed(response: Any) -> list[tuple[str, float]]:
         else:
             listed = list(logprobs["top_logprobs"][0].items())
         return [(str(token), float(logprob)) for token, logprob in listed]
-    except (KeyError, IndexError, TypeError, ValueError, AttributeError):
+    except STUMBLES:
         raise FieldError(
             "logprobs", "there are no top_logprobs of the answer; ask with logprobs=True, top_logprobs=20"
         ) from None

@@ -15,7 +15,7 @@ from bisect import bisect_right
 from itertools import accumulate
 from typing import IO, TYPE_CHECKING, Any, cast
 
-from calibfast.errors import InputError, MissingExtraError, first_line
+from calibfast.errors import STUMBLES, InputError, MissingExtraError, first_line
 from calibfast.io.json_records import FieldError, json_array
 from calibfast.io.letters import Answer, LettersFile, letter_index, read_letters
 from calibfast.io.npz import ZIP_DAMAGE
@@ -155,6 +155,6 @@ def _listed(output: Any, options: int) -> list[tuple[str, float]]:
         # The first token that reaches beyond what stands before the letter.
         token = bisect_right(list(accumulate(map(len, tokens))), len(said[0]) if said else 0)
         return [(str(each["token"]), float(each["logprob"])) for each in content[token]["top_logprobs"]]
-    except (KeyError, IndexError, TypeError, ValueError):
+    except STUMBLES:
         problem = "the log holds no probabilities of the answer, so there is no confidence; run the model with"
         raise FieldError("output", f"{problem} logprobs=True, top_logprobs=20 (--logprobs --top-logprobs 20)") from None

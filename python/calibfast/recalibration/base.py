@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 
-from calibfast.errors import CalibfastWarning, InputError, StateError
+from calibfast.errors import STUMBLES, CalibfastWarning, InputError, StateError
 from calibfast.metrics import evaluate
 from calibfast.recalibration.options import read_labelled, read_options
 
@@ -198,7 +198,7 @@ class Recalibrator(ABC):
                 found._restore(state["learned"])
                 found._check_fitted()
                 return found
-        except (ValueError, KeyError, TypeError, AttributeError, IndexError) as error:
+        except STUMBLES as error:
             raise StateError(f"this is no saved {cls.kind} map") from error
         raise StateError(f"expected a {cls.kind} map of version {_VERSION}, got {kind} of version {version}")
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING
 
-from calibfast.errors import InputError, StateError
+from calibfast.errors import STUMBLES, InputError, StateError
 from calibfast.recalibration.binning import BBQ, HistogramBinning, ScalingBinning
 from calibfast.recalibration.ensemble_temperature import EnsembleTemperatureScaling
 from calibfast.recalibration.isotonic import IsotonicCalibration, VennAbers
@@ -61,6 +61,6 @@ def from_json(text: str) -> Recalibrator:
     try:
         kind = json.loads(text)["kind"]
         method = METHODS[kind]
-    except (ValueError, KeyError, TypeError) as error:
+    except STUMBLES as error:
         raise StateError("this is no saved recalibration map") from error
     return method.from_json(text)

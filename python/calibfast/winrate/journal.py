@@ -6,7 +6,7 @@ import json
 import os
 from typing import TYPE_CHECKING, Any
 
-from calibfast.errors import InputError
+from calibfast.errors import STUMBLES, InputError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -43,7 +43,7 @@ class Journal:
             os.truncate(path, len(whole + end))
         try:
             self._keep(json.loads(line) for line in (whole.split(b"\n") if end else []))
-        except (ValueError, KeyError, TypeError) as error:
+        except STUMBLES as error:
             raise InputError(f"{path}: a line is no record of calibfast; name another folder") from error
 
     def get(self, key: str) -> Mapping[str, Any]:
