@@ -150,6 +150,28 @@ def test_classes_are_left_out_where_they_would_fill_the_memory(monkeypatch):
     assert "cw_ece" not in compare(A[:13], B[:13], LABELS[:13], replicates=100).metrics
 
 
+@pytest.mark.parametrize("size", [1, 4])
+@pytest.mark.parametrize("bins", [1, 10])
+def test_errors_far_from_zero_differ_as_signed_gaps_do(bins, size):
+    """Where every bin is over-confident, ECE is the signed gap, whose interval is a mean's."""
+    rng, clusters = np.random.default_rng(8), np.arange(N) // size
+    p_a = rng.uniform(0.75, 1, N // size)[clusters]
+    p_b = np.clip(p_a + rng.normal(0, 0.05, N), 0, 1)
+    y_a = rng.random(N // size)[clusters] < 0.5
+    y_b = np.where(rng.random(N) < 0.3, rng.random(N) < 0.4, y_a)
+    for first, second in (((p_a, y_a), (p_b, y_b)), ((p_b, y_b), (p_a, y_a))):
+        found = compare(
+            first[0], second[0], first[1], y_b=second[1], bins=bins, replicates=4000,
+            clusters=None if size == 1 else clusters,
+        ).metrics  # fmt: skip
+        gap = found["signed_gap"]
+        for name in ("conf_ece", "mce", "rmsce") if bins == 1 else ("conf_ece",):
+            assert found[name].difference == pytest.approx(gap.difference)
+            assert (found[name].low, found[name].high) == pytest.approx(
+                (gap.low, gap.high), abs=0.1 * (gap.high - gap.low)
+            )
+
+
 def test_the_recovered_interval_by_hand():
     (a, b), ends = (0.1, 0.25), [(0.07, 0.15), (0.22, 0.31)]
     low = np.sqrt(0.03**2 - 2 * 0.4 * 0.03 * 0.05 + 0.05**2)
