@@ -112,7 +112,7 @@ def test_groups_that_are_not_those_of_the_rows_are_refused():
     assert Partial.from_bytes(lying(lambda one: {"1": one})).n == 900
     for groups, why in [
         (lambda _: parted, "not those of its rows"),
-        (lambda one: {str(name): one for name in range(1001)}, "more states of groups"),
+        (lambda one: {str(name): one for name in range(1001)}, "more groups than can be"),
         (lambda _: {"1": "AP8A/wD/AP8="}, "damaged"),
     ]:
         with pytest.raises(StateError, match=why):
