@@ -97,6 +97,41 @@ def test_a_function_is_bootstrapped():
     assert (brier.low, brier.high) == pytest.approx((exact.low, exact.high), abs=0.005)
 
 
+@pytest.mark.parametrize("size", [1, 5])
+def test_the_bootstrap_draws_whole_clusters_with_their_weights(size):
+    seen = []
+
+    def mean(p, y, *, weights=None):
+        seen.append((p, weights))
+        return float(np.average(p, weights=weights))
+
+    weights, clusters = RNG.exponential(size=N), np.arange(N) // size
+    given = {"weights": weights, "clusters": None if size == 1 else clusters}
+    found = interval(mean, CONFIDENCE, CORRECT, level=0.9, replicates=400, seed=3, **given)
+    (p, base), *drawn = seen
+    times = np.array([weights for _, weights in drawn]) / base
+    assert (times.sum(axis=1).round(9) == N).all()
+    place = clusters[np.argsort(CONFIDENCE)[np.searchsorted(np.sort(CONFIDENCE), p)]]
+    for one in times.round(9)[:20]:
+        assert all(len(set(one[place == k])) == 1 for k in range(N // size))
+    assert times.mean(axis=0) == pytest.approx(1, abs=0.3)
+    assert (times[:, p == p.min()] > 0).any()
+    expected = np.quantile([np.average(p, weights=weights) for _, weights in drawn], [0.05, 0.95])
+    assert (found.low, found.high) == pytest.approx(expected)
+    assert (found.estimate, found.level) == (pytest.approx(np.average(CONFIDENCE, weights=weights)), 0.9)
+    assert found != interval(mean, CONFIDENCE, CORRECT, level=0.9, replicates=400, **given)
+    seen.clear()
+    interval(mean, CONFIDENCE, CORRECT, replicates=100)
+    assert seen[0][1] is None
+
+
+def test_when_rows_are_resampled():
+    assert interval("brier", CONFIDENCE, CORRECT, method="bootstrap").method == "percentile bootstrap"
+    settings = interval("equal_mass_ece", CONFIDENCE, CORRECT, norm="l2", replicates=100)
+    assert settings.method == "percentile bootstrap"
+    assert settings.estimate == calibfast.equal_mass_ece(CONFIDENCE, CORRECT, norm="l2")
+
+
 def test_a_function_gets_logits_and_masks():
     given = {"logits": True, "mask": (np.arange(4) < 3) | (LABELS == 3)[:, np.newaxis]}
     found = interval(calibfast.ece, np.log(PROBS), LABELS, replicates=100, **given)
