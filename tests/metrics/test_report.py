@@ -85,3 +85,25 @@ def test_json_is_valid_even_when_the_loss_is_not_finite(tmp_path):
 def test_auroc_is_let_go_beyond_the_rows_that_are_kept(monkeypatch):
     monkeypatch.setattr("calibfast.metrics.evaluation.MAX_KEPT_ROWS", 999)
     assert calibfast.evaluate(P, Y).auroc is None
+
+
+def test_the_intervals_of_a_report_by_hand():
+    p, y = RNG.random(40), RNG.integers(0, 2, 40)
+    for n in (2, 3, 40):
+        gap = (p - y)[:n]
+        half = 1.959963984540054 * gap.std(ddof=1) / np.sqrt(n)
+        assert calibfast.evaluate(p[:n], y[:n]).ci["signed_gap"] == pytest.approx(
+            (gap.mean() - half, gap.mean() + half)
+        )
+    assert "signed_gap" not in calibfast.evaluate(p[:1], y[:1]).ci
+
+
+@pytest.mark.filterwarnings("ignore::calibfast.CalibfastWarning")
+def test_a_report_goes_on_after_a_metric_that_has_no_interval():
+    p, y = np.linspace(0.3, 0.9, 10), np.arange(10) % 3 > 0
+    found = set(calibfast.evaluate(p, y, ci=True).ci)
+    assert found == {"accuracy", "mean_confidence", "signed_gap", "brier", "nll", "conf_ece", "rmsce", "mce"} | {
+        "auroc",
+        "aurc",
+    }
+    assert "aurc" in calibfast.evaluate(p, y | True, ci=True).ci
