@@ -13,7 +13,7 @@ from reference import compat as reference
 
 import calibfast
 from calibfast import InputError
-from calibfast.metrics.compat import _CONVENTIONS, reproduce
+from calibfast.metrics.compat import _CONVENTIONS, reproduce, reproduce_all
 from calibfast.metrics.torch_arithmetic import torch_linspace, torch_mean, torch_sum
 
 try:
@@ -376,4 +376,28 @@ def test_half_precision_is_taken_as_float32():
     y = np.arange(500) % 2 == 0
     for half in (p.half(), p.bfloat16(), p.half().numpy()):
         as_float = half.float().numpy() if isinstance(half, torch.Tensor) else half.astype(np.float32)
-        assert calibfast.ece(half, y, compat="guo") == calibfast.ece(as_float, y, compat="guo")
+        for name in ("guo", "torchmetrics", "netcal", "kumar", "sklearn", "rcft"):
+            assert calibfast.ece(half, y, compat=name) == calibfast.ece(as_float, y, compat=name)
+
+
+@pytest.mark.parametrize("options", [False, True])
+def test_all_that_a_package_has(options):
+    rng = np.random.default_rng(6)
+    p, y = rng.dirichlet([1.0] * 3, 200), rng.integers(-1, 3, 200)
+    rows = {"ignore_index": -1, "logits": True} if options else {}
+    p, y = (np.log(p), y) if options else (p[:, 0], y == 0)
+    kumar = ["ece", "rmsce", "debiased_rmsce"]
+    for name, metrics in {
+        "netcal": ["ece", "mce"],
+        "torchmetrics": ["ece", "rmsce", "mce"],
+        "rcft": ["ece"] + ["classwise_ece"] * options,
+        "kumar": kumar + [f"classwise_{metric}" for metric in kumar] * options,
+    }.items():
+        found = reproduce_all(name, p, y, bins=7, **rows)
+        assert list(found) == [f"{name}_{metric}" for metric in metrics]
+        for metric in metrics:
+            kind = "classwise" if metric.startswith("classwise") else "confidence"
+            norm = {"mce": "max", "ece": "l1"}.get(metric.removeprefix("classwise_"), "l2")
+            theirs = reproduce(name, p, y, bins=7, kind=kind, norm=norm, debiased="debiased" in metric, **rows)
+            assert found[f"{name}_{metric}"] == theirs
+    assert calibfast.debiased_rmsce(p, y, bins=7, compat="kumar", **rows) == found["kumar_debiased_rmsce"]
