@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from calibfast.io.source import File
 
+_EMPTY = {"", "nan", "None"}
 _RIGHT_OR_WRONG = {"true": 1.0, "false": 0.0}
 
 
@@ -129,7 +130,7 @@ class Grouping:
     def __init__(self) -> None:
         self._seen: list[str] | None = None
         self._names: list[str] = []
-        self._places, self._empty = np.empty(0, np.int64), np.empty(0, np.bool_)
+        self._places, self._empty = np.empty(0, np.int64), list[int]()
 
     def __call__(self, column: Column, place: Place) -> Coded:
         """The groups of a block.
@@ -141,11 +142,13 @@ class Grouping:
         if names is None or _is_integers(column):
             return Coded(names, codes)
         if names is not self._seen:
-            found, self._places = coded(list(map(_canonical, names)))
-            self._seen, self._names = names, found or []
-            self._empty = np.array([name in ("", "nan", "None") for name in self._names])
+            self._seen, self._names, self._places = names, names, np.arange(len(names))
+            if (found := list(map(_canonical, names))) != names or len(set(found)) < len(found):
+                merged, self._places = coded(found)
+                self._names = merged or []
+            self._empty = [self._names.index(name) for name in _EMPTY.intersection(self._names)]
         places = self._places[codes]
-        if self._empty.any() and (empty := self._empty[places]).any():
+        if self._empty and (empty := np.isin(places, self._empty)).any():
             raise place.error(int(np.argmax(empty)), "is empty; every row needs a value")
         return Coded(self._names, places)
 
