@@ -195,3 +195,19 @@ def test_layout_and_type_change_no_byte(dtype):
     table[40_000, 1] = 0.5
     with pytest.raises(InputError, match=r"correct at row 40000 is 0\.5"):
         calibfast.ece(table[:, 0], table[:, 1])
+
+
+def test_what_an_accumulator_is_by_itself():
+    accumulator = CalibrationError().update(P, Y)
+    assert repr(accumulator) == "CalibrationError(bins=10, kind='confidence', norm='l1', n=3000)"
+    other = CalibrationError(3, kind="classwise", norm="max")
+    assert repr(other) == "CalibrationError(bins=3, kind='classwise', norm='max', n=0)"
+    assert accumulator != other
+    assert accumulator != "CalibrationError"
+    assert accumulator.interval(seed=1) != accumulator.interval() == accumulator.interval(seed=0, level=0.95)
+    few = CalibrationError().update(P[:10], Y[:10])
+    with pytest.warns(calibfast.CalibfastWarning, match="here are 10"):
+        assert few.interval().estimate == few.compute()
+    evaluation = Evaluation()
+    evaluation.update(P, Y)
+    assert evaluation.report().bins == 10

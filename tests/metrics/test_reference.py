@@ -226,3 +226,13 @@ def test_bins_where_none_are_asked_for(metric, bins):
     p, y = rng.dirichlet([0.5] * 3, 200), rng.integers(0, 3, 200)
     assert metric(p, y) == metric(p, y, bins=bins)
     assert metric(p, y) != metric(p, y, bins=bins + 1)
+
+
+@pytest.mark.parametrize("metric", [calibfast.ece, calibfast.mce, calibfast.rmsce, calibfast.classwise_ece])
+def test_masked_logits(metric):
+    rng = np.random.default_rng(4)
+    logits, y = rng.normal(size=(300, 4)), rng.integers(0, 3, 300)
+    mask = np.arange(4) < 3 + rng.integers(0, 2, (300, 1))
+    absent = np.where(mask, logits, -np.inf)
+    assert metric(np.where(mask, logits, 9.0), y, logits=True, mask=mask) == metric(absent, y, logits=True)
+    assert metric(absent, y, logits=True) == pytest.approx(metric(reference.softmax(absent), y, mask=mask), rel=1e-9)

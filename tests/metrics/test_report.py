@@ -77,6 +77,9 @@ def test_json_is_valid_even_when_the_loss_is_not_finite(tmp_path):
     report = calibfast.evaluate([1.0, 0.5], [False, True])
     assert math.isinf(report.nll)
     report.save(tmp_path / "report.json")
+    assert (tmp_path / "report.json").read_text() == report.to_json(indent=2) + "\n"
+    assert (tmp_path / "report.json").read_text().startswith('{\n  "n": 2')
+    assert "\n" not in report.to_json()
     saved = json.loads((tmp_path / "report.json").read_text())
     assert saved["nll"] == "inf"
     assert saved["reliability"][0] == {"lower": 0.0, "upper": 0.1, "count": 0, "accuracy": None, "confidence": None}
