@@ -182,7 +182,7 @@ class Evaluation:
     ) -> Evaluation:
         """The evaluation whose states these are; it has no rows, so the metrics that need them are None."""
         evaluation = cls(state.edges, keep_rows=False)
-        evaluation._state, evaluation._seen = state, state.rows
+        evaluation._state, evaluation._seen = state, state.rows + state.ignored
         evaluation._weighted = not np.array_equal(state.bins()[0], state.totals()[0])
         evaluation._groups = {name: cls.of_state(group) for name, group in (group_states or {}).items()}
         evaluation._table = group_table
@@ -215,7 +215,7 @@ class Evaluation:
                 threads=threads,
             )
         except InputError as error:
-            if error.row is None or self._seen == 0:
+            if error.row is None:
                 raise
             raise renumbered(error, self._seen + error.row) from None
         self._state = state
