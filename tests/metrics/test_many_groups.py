@@ -39,6 +39,7 @@ def test_each_group_has_the_numbers_of_its_own_report(p, y, options):
     report = fed(p, y, USERS, 3, **options).report()
     table = report.group_table
     assert report.groups == {}
+    assert report.worst_group == max(table.rows(), key=lambda row: row["conf_ece"])["group"]
     assert table.names == list(map(str, sorted(set(USERS[y != -1].tolist()))))
     for row in table.rows(range(0, len(table), 97)):
         mine = (int(row["group"]) == USERS) & (y != -1)

@@ -29,6 +29,12 @@ def test_the_base_rate_is_what_the_constant_predictor_scores():
     assert constant.conf_ece == pytest.approx(0, abs=1e-9)
     alone = calibfast.evaluate(P.max(axis=1), P.argmax(axis=1) == Y)
     assert alone.base_rate["brier"] == pytest.approx(report.accuracy * (1 - report.accuracy))
+    exact = {"signed_gap": 0, "conf_ece": 0, "mce": 0, "rmsce": 0, "cw_ece": None, "auroc": 0.5}
+    assert {name: report.base_rate[name] for name in exact} == exact
+    assert report.base_rate["aurc"] == 1 - report.accuracy
+    for y in (0, 1):
+        assert calibfast.evaluate([0.4, 0.6], [y, y]).base_rate["auroc"] is None
+    assert (report.bins, report.classes, report.ignored, report.version) == (10, 4, 0, calibfast.__version__)
 
 
 def test_ragged_rows_are_the_same_as_their_parts():
@@ -49,6 +55,11 @@ def test_groups():
     assert list(report.groups) == ["law", "math"]
     assert report.groups["law"] == calibfast.evaluate(P[::3], Y[::3])
     assert sum(group.n for group in report.groups.values()) == report.n
+    errors = calibfast.group_errors(P, Y, names)
+    assert (report.worst_group, report.multicalibration_gap) == (errors.worst, errors.gap)
+    assert errors.errors[errors.worst] == max(errors.errors.values())
+    wrong = calibfast.evaluate([0.9, 0.8, 0.7], [1, 0, 0], groups=["right", "wrong", "wrong"])
+    assert (list(wrong.groups), wrong.worst_group) == (["right", "wrong"], "wrong")
     assert list(calibfast.evaluate(P, Y, groups=names, weights=names == "law").groups) == ["law"]
 
 
