@@ -117,3 +117,15 @@ def test_a_small_file_loads_neither_pandas_nor_polars(tmp_path, by_polars):
     loaded = subprocess.run([sys.executable, "-c", check], capture_output=True, text=True, check=True).stdout.split()
     assert "pyarrow" in loaded
     assert not {"pandas", "polars"} & set(loaded)
+
+
+@pytest.mark.parametrize("dictionary", [True, False])
+@pytest.mark.parametrize("groups", [7, 20_000])
+def test_groups_by_text(tmp_path, groups, dictionary):
+    rng = np.random.default_rng(groups)
+    p, subject = rng.random(30_000, dtype=np.float32), rng.integers(0, groups, 30_000)
+    correct, names = rng.random(len(p)) < p, [f"subject-{k}" for k in subject]
+    path = tmp_path / "a.parquet"
+    table = pa.table({"confidence": p, "correct": correct, "subject": names})
+    pq.write_table(table, path, row_group_size=9_000, use_dictionary=dictionary)
+    assert stream(path, group_key="subject") == evaluate(p, correct, groups=names)

@@ -17,10 +17,11 @@ from calibfast.io.source import BLOCK_BYTES
 from calibfast.metrics.arrow import is_numeric
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
 
 _WORTH_POLARS = 1 << 20
 _WORTH_THREADS = 1 << 17
+_FEW_TEXTS = 1 << 16
 _GROUP_BYTES = 16 * BLOCK_BYTES
 
 
@@ -31,7 +32,10 @@ class ParquetFile(ArrowTable):
         with self._open() as file:
             schema, metadata = file.schema_arrow, file.metadata
             self._numbers = {field.name for field in schema if is_numeric(field.type)}
-            self._group_rows = max((metadata.row_group(k).num_rows for k in range(metadata.num_row_groups)), default=0)
+            groups = [metadata.row_group(k) for k in range(metadata.num_row_groups)]
+            self._group_rows = max((group.num_rows for group in groups), default=0)
+            columns = [groups[0].column(k) for k in range(metadata.num_columns)] if groups else []
+            self._repetitive = [column.path_in_schema for column in columns if _has_few_texts(column)]
             return schema, metadata.num_rows
 
     def _batches(self, names: list[str], rows: int) -> Iterator[Any]:
@@ -45,7 +49,7 @@ class ParquetFile(ArrowTable):
             if done == self._rows:
                 return
         threads = values >= _WORTH_THREADS
-        with self._open() as file:
+        with self._open([name for name in names if name in self._repetitive]) as file:
             for group in range(file.num_row_groups):
                 with self._damage(f"row group {group}: "):
                     for batch in file.iter_batches(rows, [group], names, use_threads=threads):
@@ -65,8 +69,15 @@ class ParquetFile(ArrowTable):
                 yield from reader
 
     @contextmanager
-    def _open(self) -> Iterator[Any]:
+    def _open(self, coded: Sequence[str] = ()) -> Iterator[Any]:
         import pyarrow.parquet as pq
 
-        with self.path.open("rb") as raw, pq.ParquetFile(raw) as file:
+        with self.path.open("rb") as raw, pq.ParquetFile(raw, read_dictionary=coded) as file:
             yield file
+
+
+def _has_few_texts(column: Any) -> bool:
+    """Whether a column's texts stand once in a short dictionary: it is then handed over with their places in that."""
+    if column.physical_type != "BYTE_ARRAY" or not column.has_dictionary_page:
+        return False
+    return int(column.data_page_offset - column.dictionary_page_offset) < _FEW_TEXTS

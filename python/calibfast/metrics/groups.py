@@ -146,7 +146,7 @@ class Coded(NamedTuple):
         names, codes = self
         if names is None:
             names, codes = _distinct(codes)
-        order = np.argsort(codes, kind="stable")
+        order = np.argsort(codes.astype(np.min_scalar_type(len(names))), kind="stable")  # of 16 bits by radix
         ends = np.bincount(codes, minlength=len(names)).cumsum()
         rows = dict(zip(names, np.split(order, ends[:-1]), strict=True))
         return {name: rows[name] for name in sorted(rows, key=name_order) if len(rows[name])}
