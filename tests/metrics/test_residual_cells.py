@@ -18,7 +18,8 @@ def rows(classes):
     """Rows with options that some lack, a row without any, and a cell that no row is in."""
     p = RNG.dirichlet([0.7] * classes, N) if classes > 1 else RNG.random((N, 1))
     cell = np.minimum((p * BINS).astype(int), BINS - 2) + np.arange(classes) * BINS
-    outcome = np.eye(classes)[RNG.integers(0, classes, N)] if classes > 1 else RNG.integers(0, 2, (N, 1)).astype(float)
+    right = np.where(RNG.random(N) < 0.8, p.argmax(axis=1), RNG.integers(0, classes, N))
+    outcome = np.eye(classes)[right] if classes > 1 else (p > 0.4).astype(float)
     cell[p < 0.05] = -1
     cell[5] = -1
     p[cell < 0], outcome[cell < 0] = 0, 0
@@ -95,6 +96,8 @@ def test_normal_cells(clustered):
             part = Residuals(used.cell[mine], used.p[mine], used.outcome[mine], 3, used.width)
             sums[k] = residual_of(part, WEIGHTS[mine]) - WEIGHTS[mine].sum() * residual
         covariance = sums.T @ sums * 15 / 14
+        found = residual_cells._cluster_covariance(used, WEIGHTS, residual, clusters)
+        np.testing.assert_allclose(found, covariance, atol=1e-15)
     else:
         value, vector = np.linalg.eigh(expected_covariance(used, WEIGHTS, residual))
         covariance = vector * np.maximum(value, 0) @ vector.T  # what the mean takes may be more than there is

@@ -74,3 +74,15 @@ def test_rows_that_differ_in_other_options_alone_have_an_order_too():
 
     found = interval(other, probs, labels, replicates=100)
     assert interval(other, probs[order], labels[order], replicates=100) == found
+
+
+@pytest.mark.filterwarnings("ignore::calibfast.CalibfastWarning")
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_edges_are_those_of_the_type_of_the_confidences(dtype):
+    p, y = (np.arange(200) % 11 / 10).astype(dtype), np.arange(200) % 3 > 0
+    weights = RNG.exponential(size=200)
+    assert interval("ece", p, y, weights=weights).estimate == pytest.approx(calibfast.ece(p, y, weights=weights))
+    probs = np.stack([p, np.asarray(1 - p, dtype)], axis=1)
+    labels = np.where(p == 0, 1, np.where(p == 1, 0, y.astype(int)))
+    found = interval("classwise_ece", probs, labels, weights=weights)
+    assert found.estimate == pytest.approx(calibfast.classwise_ece(probs, labels, weights=weights))

@@ -124,7 +124,7 @@ def read(
     given.sorted()  # checks every value
     confidence, correct = given.top()
     u, place, n = np.unique(confidence, return_inverse=True, return_counts=True)
-    hits = np.bincount(place, weights=correct, minlength=len(u)).astype(np.float64)
+    hits = np.bincount(place, weights=correct).astype(np.float64)
     if not ((u > 0) & (u < 1)).any():
         raise InputError("every confidence is 0 or 1: a test of calibration needs some that leave room for chance")
     return TiedRows(u, n, hits), Draws(method, replicates, seed)

@@ -159,6 +159,6 @@ def _cluster_covariance(cells: Residuals, w: Floats, residual: Floats, clusters:
     size = int(clusters.max()) + 1
     sums = np.zeros((size, cells.width + 1))
     np.add.at(sums, (clusters[:, np.newaxis], cells.cell), w[:, np.newaxis] * (cells.outcome - cells.p))
-    weight = np.bincount(clusters, weights=w, minlength=size)
+    weight = np.bincount(clusters, weights=w)
     sums = sums[:, : cells.width] - weight[:, np.newaxis] * residual
     return np.asarray(sums.T @ sums) * (size / (size - 1))

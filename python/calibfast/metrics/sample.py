@@ -130,9 +130,9 @@ class Sample:
             raise InputError("AUROC compares right rows with wrong ones, and there is one kind alone")
         w = np.ones(len(self.correct)) if self.weights is None else self.weights
         right = self.correct > 0
-        value, place = np.unique(self.confidence, return_inverse=True)
-        at_right: Floats = np.bincount(place, w * right, len(value)) / w[right].sum()
-        at_wrong: Floats = np.bincount(place, w * ~right, len(value)) / w[~right].sum()
+        place = np.unique(self.confidence, return_inverse=True)[1]
+        at_right: Floats = np.bincount(place, w * right) / w[right].sum()
+        at_wrong: Floats = np.bincount(place, w * ~right) / w[~right].sum()
         below_wrong, above_right = np.cumsum(at_wrong) - at_wrong / 2, 1 - np.cumsum(at_right) + at_right / 2
         of_right = w * (below_wrong[place] - estimate) / w[right].sum()
         of_wrong = w * (above_right[place] - estimate) / w[~right].sum()
@@ -145,10 +145,10 @@ class Sample:
         """
         w = np.ones(len(self.correct)) if self.weights is None else self.weights
         w, loss = w / w.sum(), 1 - self.correct
-        value, place = np.unique(self.confidence, return_inverse=True)
-        at = np.bincount(place, w, len(value))
+        place = np.unique(self.confidence, return_inverse=True)[1]
+        at = np.bincount(place, w)
         above = np.cumsum(at[::-1])[::-1]
-        risk = np.cumsum(np.bincount(place, w * loss, len(value))[::-1])[::-1] / above
+        risk = np.cumsum(np.bincount(place, w * loss)[::-1])[::-1] / above
         estimate = float((at * risk).sum())
         drawn, lost = np.cumsum(at / above), np.cumsum(at * risk / above)
         influence = risk[place] - estimate + loss * drawn[place] - lost[place]
