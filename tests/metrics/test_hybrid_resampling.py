@@ -55,7 +55,7 @@ def ends(cells, level, lowest, thetas):
 
 @pytest.mark.parametrize("sparse", [True, False])
 @pytest.mark.parametrize("level", [0.8, 0.95])
-@pytest.mark.parametrize("estimate", [0.0002, 0.0017, 0.0021, 0.0026, 0.01])
+@pytest.mark.parametrize("estimate", [0.0002, 0.0017, 0.0021, 0.003, 0.0044, 0.0053, 0.01])
 @pytest.mark.parametrize("growth", [0.0, 0.3])
 def test_an_interval_is_of_the_errors_that_are_not_refused(estimate, level, sparse, growth):
     cells = Line(estimate, growth=growth)
@@ -73,7 +73,11 @@ def test_no_error_is_larger_than_the_largest():
 
 @pytest.mark.parametrize("steps", range(1, 12))
 def test_a_sum_in_another_order_moves_no_end(steps):
-    exact = invert(Line(steps * 0.0005, step=0.0005), 0.95)
+    cells = Line(steps * 0.0005, step=0.0005)
+    exact = invert(cells, 0.95)
+    thetas = np.linspace(0, 0.012, 1201)
+    expected = ends(cells, 0.95, cells.sparse_truth, thetas)
+    assert (exact[0] / 1.5, exact[1]) == pytest.approx(expected, abs=2 * thetas[1] + exact[1] / 400)
     for rounding in (1 - 1e-13, 1 + 1e-13):
         assert invert(Line(steps * 0.0005 * rounding, step=0.0005), 0.95) == pytest.approx(exact, rel=1e-9)
 
@@ -90,6 +94,7 @@ def test_the_median_unbiased_estimate_is_the_error_under_which_it_is_the_median(
 def test_quantiles_are_rounded_outwards():
     values = np.random.default_rng(0).permutation(99) + 1.0
     assert [_quantile(values, q) for q in (0.001, 0.025, 0.05, 0.5, 0.95, 0.975, 0.999)] == [1, 2, 5, 50, 95, 98, 99]
+    assert [_quantile(np.arange(1.0, 39), q) for q in (0.05, 0.95)] == [1, 38]
 
 
 def bin_counts(count, accuracy, confidence, norm="l1", replicates=100):
@@ -170,6 +175,8 @@ def test_the_nearest_gaps_by_hand():
     # One standard error from .3 to .5, 3.5 from -.2 to -.55.
     assert nearest(gap, variance, share, 0.5, "max") == pytest.approx([0, -0.2, 0.5])
     assert nearest(gap, variance / [1, 1, 100], share, 0.5, "max") == pytest.approx([0.5, -0.2, 0.3])
+    # One standard error from .1, and less from .4.
+    assert nearest(gap[1:] * [-0.5, 4 / 3], np.array([0.16, 0.011]), share[1:], 0.5, "max") == pytest.approx([0.1, 0.5])
     pull = (0.2 - 0.125) / (share**2 * variance).sum()
     assert nearest(gap, variance, share, 0.2, "l1") == pytest.approx(gap + [1, -1, 1] * share * variance * pull)
     assert nearest(gap, variance, share, 0.3, "l2") == pytest.approx(gap * 0.3 / np.sqrt((share * gap**2).sum()))

@@ -119,6 +119,7 @@ def test_groups_that_begin_after_the_first():
     within = (0.2**2 - 0.4**2 * 2 - 0.6**2) / 3
     variance = 2 * ((3 * 0.24) ** 2 - 3 * 0.24**2) / 9
     assert t_cal(p, y, bins=5).statistic == pytest.approx(within / np.sqrt(variance))
+    assert t_cal(p, y, bins=2).statistic == t_cal(p, y, bins=1).statistic
 
 
 @pytest.mark.parametrize(("n", "finest"), [(9, 2), (31, 2), (32, 4), (70, 8), (1023, 64), (1024, 128), (20_000, 1024)])

@@ -246,7 +246,7 @@ def skce_test(
     else:
         cell = np.minimum((rows.u - rows.u[0]) / (rows.u[-1] - rows.u[0]) * _SKCE_CELLS, _SKCE_CELLS - 1).astype(int)
         starts = np.flatnonzero(np.diff(cell, prepend=-1))
-        place = rows.u[0] + (cell[starts] + 0.5) / _SKCE_CELLS * (rows.u[-1] - rows.u[0])
+        place = cell[starts] / _SKCE_CELLS * (rows.u[-1] - rows.u[0])
     kernel = np.exp(-np.abs(place[:, np.newaxis] - place) / bandwidth)
     center, slope, base = rows.n * rows.u, 1 - 2 * rows.u, float((rows.n * rows.u**2).sum())
     variance = np.add.reduceat(rows.variance, starts)
