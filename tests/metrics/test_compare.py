@@ -11,7 +11,7 @@ from scipy import stats
 
 import calibfast
 from calibfast import InputError, compare
-from calibfast.metrics.compare import _mover
+from calibfast.metrics.compare import _mover, _share_beyond
 
 RNG = np.random.default_rng(0)
 N = 800
@@ -23,7 +23,11 @@ B = A**2.5 / (A**2.5).sum(axis=1, keepdims=True)
 
 
 def test_every_metric_is_that_of_the_reports():
+    few = compare(A[:12], B[:12], LABELS[:12], replicates=100).metrics  # bins of one row
+    for name in ("conf_ece", "cw_ece", "mce", "rmsce"):
+        assert few[name].a == pytest.approx(getattr(calibfast.evaluate(A[:12], LABELS[:12]), name), abs=1e-12)
     found = compare(A, B, LABELS).metrics
+    assert found["cw_ece"].low < found["cw_ece"].difference < found["cw_ece"].high < found["cw_ece"].low + 0.1
     first, second = calibfast.evaluate(A, LABELS), calibfast.evaluate(B, LABELS)
     assert {"accuracy", "conf_ece", "cw_ece", "mce", "rmsce", "brier", "nll", "auroc"} <= set(found)
     for name, part in found.items():
@@ -181,6 +185,10 @@ def test_the_recovered_interval_by_hand():
     # An end at zero is nobody's standard error.
     assert _mover([a, b], [(0.0, 0.15), (0.0, 0.31)], 0.4) == pytest.approx((0.15 - 0.3, 0.15 + 0.16))
     assert _mover([a, a], [(0.05, 0.15)] * 2, 1.0) == pytest.approx((0, 0))
+
+
+def test_the_same_difference_summed_in_another_order_is_a_tie():
+    assert _share_beyond(np.array([1 - 1e-12, -1 - 1e-12, 1, 0.999]), -1.0) == 4 / 5
 
 
 def test_clusters_widen():

@@ -5,6 +5,7 @@ import pytest
 from scipy import stats
 
 from calibfast import InputError, ecce_test, hosmer_lemeshow, skce_test, spiegelhalter, t_cal
+from calibfast.metrics.consistency_resampling import share_above
 from calibfast.metrics.limit_laws import chi_square_tail, normal_tail, wiener_maximum_tail, wiener_range_tail
 
 TESTS = {
@@ -172,7 +173,12 @@ def test_what_came_as_surely_as_was_said_refutes_nothing(test):
     assert found.p_value > 0.01
     wrong = test(np.append(p, 1.0), np.append(y, False))
     assert (wrong.p_value, wrong.method) == (0, "an outcome that was given probability 0")
-    assert wrong.statistic != 0
+    assert abs(wrong.statistic) > 0
+
+
+def test_the_same_outcome_summed_in_another_order_is_a_tie():
+    assert share_above(np.array([1 - 1e-12, 1, 1 + 1e-12, 0.999]), 1.0) == 4 / 5
+    assert share_above(np.array([-5 - 1e-12, -5, -4, -5.1]), -5.0) == 4 / 5
 
 
 def test_masked_logits_are_tested_as_what_they_say(test):
