@@ -125,10 +125,10 @@ def test_top_1_is_ece():
 
 
 def test_of_tied_options_the_lower_index_is_among_the_k():
-    p = np.full((2, 64), 1 / 64)
-    assert calibfast.top_k_ece(p, [0, 31], k=32) == 0.5
-    assert calibfast.top_k_ece(p, [32, 63], k=32) == 0.5
-    assert calibfast.top_k_ece(p, [31, 32], k=32) == 0
+    p = np.tile([1.5 / 64, 0.5 / 64], (2, 32))
+    assert calibfast.top_k_ece(p, [0, 30], k=16) == 1 - 0.375
+    assert calibfast.top_k_ece(p, [32, 62], k=16) == 0.375
+    assert calibfast.top_k_ece(p, [30, 32], k=16) == 0.5 - 0.375
 
 
 def test_absent_options_are_not_there():
