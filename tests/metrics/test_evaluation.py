@@ -100,7 +100,11 @@ def test_what_states_tell(weighted):
     assert again.report() == seen.report()
     assert again.group_table == seen.group_table
     assert Evaluation.of_state(seen.state).report().groups == {}
-    with pytest.raises(InputError, match=f"row {N} is 7"):
+    for evaluation in (seen, again):
+        evaluation.update(LOGITS[:9], np.abs(LABELS[:9]), logits=True, groups=["new"] * 9)
+    assert again.report().groups.keys() == {"0", "1", "2", "3", "4", "new"}
+    assert again.report() == seen.report()
+    with pytest.raises(InputError, match=f"row {N + 9} is 7"):
         again.update(LOGITS[:1], [7], logits=True)
 
 

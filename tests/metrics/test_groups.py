@@ -15,6 +15,7 @@ def test_integers_of_64_bits_come_first_as_such():
     names = [*map(str, numbers), *texts]
     order = RNG.permutation(len(names))
     assert sorted((names[k] for k in order), key=name_order) == [*map(str, numbers), *sorted(texts)]
+    assert list(coded([names[k] for k in order]).members()) == [*map(str, numbers), *sorted(texts)]
     y = np.ones(len(names), int)
     assert list(calibfast.evaluate(y * 0.5, y, groups=[names[k] for k in order]).groups)[:7] == names[:7]
 

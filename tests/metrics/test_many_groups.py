@@ -79,6 +79,8 @@ def test_a_table_shows_the_worst_and_json_and_csv_have_all():
     report = fed(P, Y, USERS, 1).report()
     table = report.group_table
     worst = max(table.rows(), key=lambda row: row["n"] * row["conf_ece"])
+    assert table.worst(1) == [worst]
+    assert len(table.worst(3)) == 3
     text = render(report)
     assert f"\n{worst['group']} " in text
     assert f"{len(table) - 20:,} groups more" in text
