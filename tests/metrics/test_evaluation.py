@@ -124,3 +124,27 @@ def test_a_table_counts_rows_as_reports_do(form, monkeypatch):
         mine = int(row["group"]) == GROUPS
         own = {**given, "mask": MASK[mine]} if form == "masked" else given
         assert row["conf_ece"] == calibfast.ece(p[mine], y[mine], bins=30, **own)
+
+
+def test_a_report_of_masked_logits_by_hand():
+    report = fed(slice(None)).report()
+    kept = LABELS >= 0
+    probs = np.where(MASK, np.exp(LOGITS), 0)[kept]
+    probs /= probs.sum(axis=1, keepdims=True)
+    p, y = probs.max(axis=1), probs.argmax(axis=1) == LABELS[kept]
+    assert (report.auroc, report.aurc) == pytest.approx((calibfast.auroc(p, y), calibfast.aurc(p, y)))
+    place = np.ceil(p * 7).astype(int) - 1
+    for m, one in enumerate(report.reliability):
+        inside = place == m
+        assert (one.lower, one.upper, one.count) == (m / 7, (m + 1) / 7, inside.sum())
+        if one.count:
+            assert (one.accuracy, one.confidence) == pytest.approx((y[inside].mean(), p[inside].mean()))
+        else:
+            assert (one.accuracy, one.confidence) == (None, None)
+    worst = calibfast.evaluate([0.9, 0.8], [0, 1], groups=["a", "b"])
+    assert worst.worst_group == "a"
+    lacking = calibfast.evaluate([0.5, 0.6], [1, 1], metrics=["cox", "smece"])
+    assert lacking.metrics["cox_slope"] is None
+    assert lacking.metrics["smece"] is not None
+    assert lacking.not_measured.keys() == {"cox"}
+    assert "separates" in lacking.not_measured["cox"]
