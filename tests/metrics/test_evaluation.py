@@ -1,5 +1,8 @@
 """An evaluation in parts, merged, or made of states, is the evaluation of all its rows."""
 
+import copy
+import pickle
+
 import numpy as np
 import pytest
 
@@ -148,3 +151,11 @@ def test_a_report_of_masked_logits_by_hand():
     assert lacking.metrics["smece"] is not None
     assert lacking.not_measured.keys() == {"cox"}
     assert "separates" in lacking.not_measured["cox"]
+
+
+@pytest.mark.parametrize("groups", [2, 1001])
+def test_an_evaluation_travels_with_its_groups(groups):
+    p = np.linspace(0.1, 0.9, 3000)
+    evaluation = Evaluation()
+    evaluation.update(p, np.arange(3000) % 3 == 0, groups=np.arange(3000) % groups)
+    assert pickle.loads(pickle.dumps(evaluation)).report() == evaluation.report() == copy.deepcopy(evaluation).report()

@@ -93,6 +93,10 @@ impl PyGroups {
         Ok(Self { groups: groups.into(), names: None.into() })
     }
 
+    fn __reduce__<'py>(slf: &Bound<'py, Self>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+        Ok((slf.get_type().getattr("from_bytes")?, (slf.get().to_bytes(slf.py()),)))
+    }
+
     fn has_more_than(&self, py: Python<'_>, groups: usize) -> bool {
         py.detach(|| self.lock().has_more_than(groups))
     }

@@ -93,7 +93,7 @@ def interval(
         replicates: Simulated samples.
         clusters: (N,) what rows are drawn together by (document, user, question template ...): whole clusters vary.
         seed: Of the simulation. The order of the rows does not matter.
-        bins: Of the metrics that have bins.
+        bins: Of the metrics that have bins of equal width, or of edges; others have their own number.
         logits: Whether `p` holds logits. Never guessed.
         mask: (N, K) bool, True where an option is present.
         weights: (N,) of rows drawn independently: they weigh, they do not repeat.
