@@ -48,6 +48,13 @@ def test_a_file_of_a_run_that_is_no_more_what_it_was(tmp_path, name, lie):
             read(tmp_path)
 
 
+def test_a_run_that_does_not_say_what_it_was_trained_on(tmp_path):
+    (tmp_path / "epoch-1").mkdir()
+    (tmp_path / "result.json").write_text('{"config": {}}')
+    with pytest.raises(InputError, match="cannot be read as calibfast wrote it"):
+        measure_regime(tmp_path)
+
+
 @pytest.mark.parametrize("lie", LIES)
 def test_a_partial_state_whose_checksum_is_that_of_a_lie(lie):
     with pytest.raises(StateError):

@@ -224,7 +224,8 @@ def _predictions(run: Path, method: str) -> dict[str, Path]:
 
 
 def _bins(run: Path) -> int:
-    return int(json.loads((run / "result.json").read_text(encoding="utf-8"))["config"]["bins"])
+    with reading_back(run):
+        return int(json.loads((run / "result.json").read_text(encoding="utf-8"))["config"]["bins"])
 
 
 def _test(files: Sequence[dict[str, Path]], bins: int) -> dict[str, dict[str, float]]:

@@ -153,10 +153,11 @@ def measure_regime(
         raise InputError(f"{run}: no run whose epochs were kept; make one by calibfast train --keep-epochs")
     with reading_back(run / RESULT_FILE):
         result = json.loads((run / RESULT_FILE).read_text(encoding="utf-8"))
-        config = TrainingConfig(**result["config"])
-    if file_hash(result["data"]) != result["data_sha256"]:
-        raise InputError(f"{result['data']}: is not the file that {run} was trained on any more")
-    sets = questions_of(config, result["data"], skip_bad_rows=True, progress=False)
+        config, base = TrainingConfig(**result["config"]), result["model"]
+        data, data_hash = result["data"], result["data_sha256"]
+    if file_hash(data) != data_hash:
+        raise InputError(f"{data}: is not the file that {run} was trained on any more")
+    sets = questions_of(config, data, skip_bad_rows=True, progress=False)
     if len(sets[1]) < FEWEST_ROWS and not all(question.truth or question.votes for question in sets[0]):
         raise InputError(
             f"{run}: A* is estimated from held-out questions, {FEWEST_ROWS} at least, and the run held out "
@@ -165,7 +166,7 @@ def measure_regime(
     labels = [np.array([question.answer for question in questions]) for questions in sets]
     train, held_out = (_Scored([], each) for each in labels)
     folders = list(epochs.values())
-    models, adapters = ([result["model"]], folders) if config.weights == "lora" else ([result["model"], *folders], [])
+    models, adapters = ([base], folders) if config.weights == "lora" else ([base, *folders], [])
     for _, model, tokenizer in each_model(list(map(str, models)), adapters, dtype=dtype, device=device):
         for scored, questions in zip((train, held_out), sets, strict=True):
             encoded = encode_questions(tokenizer, questions, config.scoring)
